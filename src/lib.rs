@@ -1,0 +1,1 @@
+//! Distributed locks and leader elections on Apache ZooKeeper.
