@@ -1,6 +1,8 @@
 //! The client: a session with ZooKeeper that survives what can be survived and says what cannot.
 
 mod driver;
+#[cfg(test)]
+mod fake;
 mod hosts;
 mod logical;
 mod options;

@@ -7,11 +7,12 @@
 
 use crate::error::{Code, Error};
 use crate::proto::{
-    ConnectRequest, ConnectResponse, DecodeError, EventType, FrameReader, Reader, ReplyHeader, Request,
-    RequestHeader, Response, WatcherEvent, Writer, op_code, xid,
+    ConnectRequest, ConnectResponse, DecodeError, EventType, FrameReader, HEADER_LEN, Reader, ReplyHeader,
+    Request, RequestHeader, Response, WatcherEvent, Writer, op_code, xid,
 };
 use crate::time::Time;
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
 /// How much longer than the request limit an answer's frame may be, as Apache ZooKeeper's clients have it.
@@ -67,17 +68,19 @@ struct InFlight {
     op: i32,
     tag: Tag,
     sent_at: Time,
-    /// Where it begins in the connection's output.
+    /// Where it begins in the connection's output, and how long it is there.
     begins: u64,
+    len: usize,
 }
 
-#[derive(Debug)]
 pub(crate) struct Session {
     requested: Duration,
     max_frame: usize,
     id: i64,
     password: Vec<u8>,
     last_zxid: i64,
+    /// The last transaction whose watch events have all come; see [`Session::told_zxid`].
+    told_zxid: i64,
     timeout: Duration,
     least_timeout: Duration,
     link: Link,
@@ -106,6 +109,7 @@ impl Session {
             id: 0,
             password: vec![0; 16],
             last_zxid: 0,
+            told_zxid: 0,
             timeout: requested,
             least_timeout: requested,
             link: Link::Down,
@@ -130,7 +134,20 @@ impl Session {
         self.id = id;
         self.password = password;
         self.last_zxid = last_zxid;
+        self.told_zxid = last_zxid;
         self
+    }
+
+    /// The session to be made after this one. It goes on counting connections, so that no two have
+    /// one number, and it does not go to a server that is behind what was seen already.
+    pub(crate) fn successor(&self) -> Self {
+        Self {
+            connections: self.connections,
+            last_zxid: self.last_zxid,
+            told_zxid: self.last_zxid,
+            last_heard: self.last_heard,
+            ..Self::new(self.requested, self.max_frame)
+        }
     }
 
     /// The session's id, 0 before the first handshake.
@@ -158,6 +175,18 @@ impl Session {
         self.last_zxid
     }
 
+    /// The transaction since which watch events may be missing after a reconnect: what `setWatches`
+    /// is to name.
+    ///
+    /// It lags behind [`Session::last_zxid`] in two cases. Servers from 3.9 on put an event's
+    /// transaction into its header, but a transaction may have several events, and the connection may
+    /// end between them: an event vouches for none but itself, a reply for all before it (a server
+    /// queues a transaction's events before it counts the transaction as applied). And while watches
+    /// are being re-armed, the events that came while away are complete only with the last answer.
+    pub(crate) fn told_zxid(&self) -> i64 {
+        self.told_zxid
+    }
+
     /// The number of connections there have been, which names the present one.
     pub(crate) fn connection(&self) -> u64 {
         self.connections
@@ -171,7 +200,7 @@ impl Session {
         self.link != Link::Down
     }
 
-    /// When a byte last came from a server on an established connection.
+    /// When a byte last came from a server.
     pub(crate) fn last_heard(&self) -> Time {
         self.last_heard
     }
@@ -262,27 +291,58 @@ impl Session {
             RequestHeader { xid, op }.encode(w);
             request.encode(w);
         });
-        if len > self.max_frame {
+        // A server compares what the frame's length says, which does not count itself.
+        let body = len - HEADER_LEN;
+        if body > self.max_frame {
             self.out.truncate(start);
-            let text = format!("{len} bytes, the limit is {}", self.max_frame);
-            return Err(Error::new(Code::TOO_LARGE).during(request.name(), request.path()).because(text));
+            let text = format!("{body} bytes, the limit is {}", self.max_frame);
+            return Err(Error::new(Code::TOO_LARGE).because(text));
         }
         self.last_sent = now;
-        Ok(InFlight { xid, op, tag, sent_at: now, begins: self.out_base + start as u64 })
+        Ok(InFlight { xid, op, tag, sent_at: now, begins: self.out_base + start as u64, len })
+    }
+
+    /// How much of the connection's output is written.
+    fn written(&self) -> u64 {
+        self.out_base + self.out_done as u64
+    }
+
+    /// Takes back a request of which no byte is written. False if one is, or it is not under way.
+    pub(crate) fn withdraw(&mut self, tag: Tag) -> bool {
+        let written = self.written();
+        let Some(at) = self.in_flight.iter().rposition(|request| request.tag == tag) else { return false };
+        let Some(&InFlight { begins, len, .. }) =
+            self.in_flight.get(at).filter(|request| request.begins >= written)
+        else {
+            return false;
+        };
+        let Ok(start) = usize::try_from(begins - self.out_base) else { return false };
+        self.in_flight.remove(at);
+        self.out.drain(start..start + len);
+        for later in self.in_flight.range_mut(at..).chain(self.auths.iter_mut().flatten()) {
+            if later.begins > begins {
+                later.begins -= len as u64;
+            }
+        }
+        true
     }
 
     /// Sends credentials again, for whose answer nobody waits.
-    pub(crate) fn replay_auth(&mut self, now: Time, request: &Request) {
-        if self.link == Link::Up && self.write(now, xid::AUTH, 0, request).is_ok() {
+    pub(crate) fn replay_auth(&mut self, now: Time, request: &Request) -> Result<(), Error> {
+        if self.link == Link::Up {
+            self.write(now, xid::AUTH, 0, request)?;
             self.auths.push_back(None);
         }
+        Ok(())
     }
 
     /// Re-arms watches.
-    pub(crate) fn set_watches(&mut self, now: Time, request: &Request) {
-        if self.link == Link::Up && self.write(now, xid::SET_WATCHES, 0, request).is_ok() {
+    pub(crate) fn set_watches(&mut self, now: Time, request: &Request) -> Result<(), Error> {
+        if self.link == Link::Up {
+            self.write(now, xid::SET_WATCHES, 0, request)?;
             self.set_watches += 1;
         }
+        Ok(())
     }
 
     /// Bytes came from the server.
@@ -316,7 +376,9 @@ impl Session {
                 }
             }
         };
-        self.frames = frames;
+        if self.link != Link::Down {
+            self.frames = frames;
+        }
         if let Some(problem) = problem {
             self.lost(Error::new(Code::PROTOCOL).because(problem));
         }
@@ -353,9 +415,7 @@ impl Session {
         let mut r = Reader::new(frame);
         let bad = |e: DecodeError| e.to_string();
         let header = ReplyHeader::decode(&mut r).map_err(bad)?;
-        if header.zxid > 0 {
-            self.last_zxid = self.last_zxid.max(header.zxid);
-        }
+        self.last_zxid = self.last_zxid.max(header.zxid);
         match header.xid {
             xid::PING => self.pings = self.pings.saturating_sub(1),
             xid::NOTIFICATION => {
@@ -400,6 +460,9 @@ impl Session {
                 self.answer(&request, header, result);
             }
         }
+        if header.xid != xid::NOTIFICATION && self.set_watches == 0 {
+            self.told_zxid = self.told_zxid.max(header.zxid);
+        }
         Ok(())
     }
 
@@ -418,7 +481,7 @@ impl Session {
             return;
         }
         self.link = Link::Down;
-        let written = self.out_base + self.out_done as u64;
+        let written = self.written();
         let orphans = self
             .auths
             .drain(..)
@@ -463,3 +526,20 @@ impl Session {
         }
     }
 }
+
+/// The password is not shown, nor are the bytes under way, which may hold it and credentials.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &format_args!("{:#x}", self.id))
+            .field("link", &self.link)
+            .field("timeout", &self.timeout)
+            .field("last_zxid", &format_args!("{:#x}", self.last_zxid))
+            .field("connections", &self.connections)
+            .field("in_flight", &self.in_flight.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
