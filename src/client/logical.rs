@@ -157,6 +157,7 @@ impl Logical {
             connection: self.session.connection(),
             timeout: self.session.timeout(),
             last_heard: self.session.last_heard(),
+            valid_until: self.session.valid_until(self.options.clock_drift),
         }
     }
 

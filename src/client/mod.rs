@@ -4,6 +4,7 @@ mod driver;
 #[cfg(test)]
 mod fake;
 mod hosts;
+mod lease;
 mod logical;
 mod options;
 pub(crate) mod process;
