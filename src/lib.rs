@@ -10,6 +10,7 @@ pub mod zk;
 
 pub use client::{Client, Options, State, StateEvent};
 pub use error::{Code, Error, Result};
-pub use recipes::mutex::{Hold, Mutex, MutexOptions};
+pub use recipes::keeper::Loss;
+pub use recipes::mutex::{Hold, LostHold, Mutex, MutexOptions, Strict};
 pub use time::Time;
 pub use zk::Zk;
