@@ -401,7 +401,11 @@ impl Logical {
 
     /// Ends the session at the server; nothing further is taken. Bounded by the deadline.
     pub(crate) fn close(&mut self, now: Time, deadline: Time) {
-        if self.is_over() || self.closing.is_some() {
+        if self.is_over() {
+            return;
+        }
+        if let Some(closing) = &mut self.closing {
+            closing.deadline = closing.deadline.min(deadline);
             return;
         }
         self.closing = Some(Closing { deadline, sent: false });
