@@ -157,6 +157,7 @@ impl Logical {
             connection: self.session.connection(),
             timeout: self.session.timeout(),
             last_heard: self.session.last_heard(),
+            valid_until: self.session.valid_until(self.options.clock_drift),
         }
     }
 
@@ -311,16 +312,15 @@ impl Logical {
         path.map(|path| below(path, &self.chroot).unwrap_or(path).to_owned())
     }
 
-    /// Nobody waits for this request any more. It is never sent if no byte of it is written yet.
-    pub(crate) fn withdraw(&mut self, tag: Tag) {
-        let Some(op) = self.ops.get_mut(&tag) else { return };
-        if op.watch.is_some() && op.sent && !self.session.withdraw(tag) {
-            // The server arms the watch whatever we do: the reply tells whether to remove it.
-            op.reply = None;
-        } else {
-            self.session.withdraw(tag);
+    /// Nobody may wait for this request any more. If no byte of it is written yet it is never sent, and
+    /// this is true. Otherwise its answer is still to come, and tells whether to remove a watch it arms.
+    pub(crate) fn withdraw(&mut self, tag: Tag) -> bool {
+        let Some(op) = self.ops.get(&tag) else { return false };
+        let unsent = !op.sent || self.session.withdraw(tag);
+        if unsent {
             drop(self.take(tag));
         }
+        unsent
     }
 
     /// Removes a request from the books.

@@ -6,6 +6,7 @@ mod fake;
 #[cfg(test)]
 mod fuzz;
 mod hosts;
+mod lease;
 mod logical;
 mod options;
 pub(crate) mod process;
@@ -122,8 +123,8 @@ impl Inner {
 }
 
 impl Withdraw for Inner {
-    fn withdraw(&self, tag: u64) {
-        self.with(|logical, _| logical.withdraw(tag));
+    fn withdraw(&self, tag: u64) -> bool {
+        self.with(|logical, _| logical.withdraw(tag))
     }
 }
 

@@ -5,6 +5,7 @@
 //! what the server sends to [`Session::received`]. It calls [`Session::tick`] when
 //! [`Session::next_deadline`] has come, and takes [`Session::next_event`] after each call.
 
+use super::lease::{Proof, Weight};
 use crate::error::{Code, Error};
 use crate::proto::{
     ConnectRequest, ConnectResponse, DecodeError, EventType, FrameReader, HEADER_LEN, Reader, ReplyHeader,
@@ -22,6 +23,9 @@ const HANDSHAKE_CAP: usize = 1024;
 
 /// How many written bytes may stay in the output buffer.
 const COMPACT_AT: usize = 256 * 1024;
+
+/// The tag of the session's own keep-alives.
+const KEEP_ALIVE: Tag = 0;
 
 /// Names a request to whoever sent it.
 pub(crate) type Tag = u64;
@@ -93,7 +97,9 @@ pub(crate) struct Session {
     next_xid: i32,
     in_flight: VecDeque<InFlight>,
     auths: VecDeque<Option<InFlight>>,
-    pings: u32,
+    /// Keep-alives sent and not answered.
+    probes: u32,
+    proof: Proof,
     set_watches: u32,
     last_sent: Time,
     last_heard: Time,
@@ -121,7 +127,8 @@ impl Session {
             next_xid: 1,
             in_flight: VecDeque::new(),
             auths: VecDeque::new(),
-            pings: 0,
+            probes: 0,
+            proof: Proof::default(),
             set_watches: 0,
             last_sent: Time::default(),
             last_heard: Time::default(),
@@ -239,6 +246,7 @@ impl Session {
     /// A transport to a server is open: says who we are.
     pub(crate) fn open(&mut self, now: Time) {
         self.connections += 1;
+        self.proof.connected(now);
         self.link = Link::Handshake;
         self.frames = FrameReader::new(HANDSHAKE_CAP);
         self.out.clear();
@@ -417,7 +425,8 @@ impl Session {
         let header = ReplyHeader::decode(&mut r).map_err(bad)?;
         self.last_zxid = self.last_zxid.max(header.zxid);
         match header.xid {
-            xid::PING => self.pings = self.pings.saturating_sub(1),
+            // Not sent by this session, and answered by nothing that it sends.
+            xid::PING => return Err("an answer to no ping".to_owned()),
             xid::NOTIFICATION => {
                 let event = WatcherEvent::decode(&mut r).map_err(bad)?;
                 match EventType::from_wire(event.kind) {
@@ -454,6 +463,13 @@ impl Session {
                 } else {
                     Err(Code::from_number(header.err))
                 };
+                if request.tag == KEEP_ALIVE {
+                    self.probes = self.probes.saturating_sub(1);
+                }
+                if result.is_ok() {
+                    let ping = self.server_ping();
+                    self.proof.answered(request.sent_at, self.last_heard, weight(request.op), ping);
+                }
                 if request.op == op_code::CLOSE_SESSION && result.is_ok() {
                     self.events.push_back(Event::Closed);
                 }
@@ -464,6 +480,18 @@ impl Session {
             self.told_zxid = self.told_zxid.max(header.zxid);
         }
         Ok(())
+    }
+
+    /// The interval of the servers' own pings is half a tick, and a session's timeout at least two ticks.
+    fn server_ping(&self) -> Duration {
+        self.timeout / 4
+    }
+
+    /// Until when the session is certain to live: the time its servers give it, counted from what its
+    /// answers prove, less what the clocks may drift apart.
+    pub(crate) fn valid_until(&self, clock_drift: f64) -> Option<Time> {
+        let safe = self.least_timeout.mul_f64((1.0 - clock_drift) / (1.0 + clock_drift));
+        self.proof.proven().map(|proven| proven + safe)
     }
 
     fn answer(&mut self, request: &InFlight, header: ReplyHeader, result: Result<Response, Code>) {
@@ -491,7 +519,7 @@ impl Session {
             .collect();
         self.out = Vec::new();
         self.out_done = 0;
-        self.pings = 0;
+        self.probes = 0;
         self.set_watches = 0;
         self.frames = FrameReader::new(0);
         self.events.push_back(Event::Down { reason, orphans });
@@ -499,12 +527,12 @@ impl Session {
 
     /// When [`Session::tick`] is to be called at the latest.
     pub(crate) fn next_deadline(&self) -> Time {
-        if self.link == Link::Up { self.ping_due().min(self.dead_at()) } else { Time::NEVER }
+        if self.link == Link::Up { self.probe_due().min(self.dead_at()) } else { Time::NEVER }
     }
 
-    /// A third of the timeout after the last request, or after the last byte if no ping is under way.
-    fn ping_due(&self) -> Time {
-        let since = if self.pings == 0 { self.last_sent.min(self.last_heard) } else { self.last_sent };
+    /// A third of the timeout after the last request, or after the last byte if no keep-alive is under way.
+    fn probe_due(&self) -> Time {
+        let since = if self.probes == 0 { self.last_sent.min(self.last_heard) } else { self.last_sent };
         since + self.timeout / 3
     }
 
@@ -512,7 +540,10 @@ impl Session {
         self.last_heard + self.timeout * 2 / 3
     }
 
-    /// Does what is due: a ping, or giving up a connection that has gone silent.
+    /// Does what is due: a keep-alive, or giving up a connection that has gone silent.
+    ///
+    /// The keep-alive is a `sync`, not a ping: a follower answers pings also when it is cut off from its
+    /// leader, and a chain of syncs lets the first write after them prove until when the session lives.
     pub(crate) fn tick(&mut self, now: Time) {
         if self.link != Link::Up {
             return;
@@ -521,9 +552,28 @@ impl Session {
             let silent = now.since(self.last_heard);
             let text = format!("nothing heard for {} ms", silent.as_millis());
             self.lost(Error::new(Code::CONNECTION_LOSS).because(text));
-        } else if now >= self.ping_due() && self.write(now, xid::PING, 0, &Request::Ping).is_ok() {
-            self.pings += 1;
+        } else if now >= self.probe_due() {
+            let sync = Request::Sync { path: "/".to_owned() };
+            if self.send(now, KEEP_ALIVE, &sync).is_ok() {
+                self.probes += 1;
+            }
         }
+    }
+}
+
+/// What an answer to this operation proves. An operation that failed is not asked about.
+fn weight(op: i32) -> Weight {
+    match op {
+        op_code::SYNC => Weight::Sync,
+        op_code::CREATE
+        | op_code::CREATE2
+        | op_code::CREATE_CONTAINER
+        | op_code::CREATE_TTL
+        | op_code::DELETE
+        | op_code::SET_DATA
+        | op_code::SET_ACL
+        | op_code::MULTI => Weight::Write,
+        _ => Weight::Read,
     }
 }
 

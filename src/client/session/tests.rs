@@ -166,8 +166,12 @@ fn the_session_after_this_one_counts_on_and_goes_behind_no_server_seen() {
 
 // ---- point 3: time ----
 
+fn keep_alive() -> Request {
+    Request::Sync { path: "/".to_owned() }
+}
+
 #[test]
-fn a_ping_goes_after_a_third_of_the_timeout_without_requests() {
+fn a_sync_goes_after_a_third_of_the_timeout_without_requests() {
     let mut rig = Rig::up();
     let up = rig.now;
     rig.now = up + ms(1000);
@@ -180,16 +184,17 @@ fn a_ping_goes_after_a_third_of_the_timeout_without_requests() {
     assert!(rig.hear().1.is_empty());
     rig.now = up + ms(3000);
     rig.session.tick(rig.now);
-    assert_eq!(rig.hear().1[0].request, Request::Ping);
+    let sent = rig.hear().1;
+    assert_eq!(sent[0].request, keep_alive());
     assert_eq!(rig.session.next_deadline(), up + ms(5000), "dead at two thirds of silence: {up:?}");
     rig.now = up + ms(3100);
-    rig.feed(&error(xid::PING, 4, 0));
-    assert_eq!(rig.session.next_deadline(), up + ms(5000), "the next ping");
+    rig.feed(&reply(sent[0].xid, 4, &Response::Path("/".to_owned())));
+    assert_eq!(rig.session.next_deadline(), up + ms(5000), "the next keep-alive");
     assert_eq!(rig.session.last_zxid(), 4);
 }
 
 #[test]
-fn a_ping_goes_out_while_requests_do_but_nothing_comes() {
+fn a_sync_goes_out_while_requests_do_but_nothing_comes() {
     let mut rig = Rig::up();
     let up = rig.now;
     for step in 1..=5 {
@@ -198,7 +203,7 @@ fn a_ping_goes_out_while_requests_do_but_nothing_comes() {
         rig.session.tick(rig.now);
     }
     let sent = rig.hear().1;
-    assert_eq!(sent.iter().filter(|sent| sent.request == Request::Ping).count(), 1, "{sent:?}");
+    assert_eq!(sent.iter().filter(|sent| sent.request == keep_alive()).count(), 1, "{sent:?}");
 }
 
 #[test]
@@ -240,7 +245,8 @@ fn an_event_vouches_for_none_but_itself() {
     rig.feed(&reply(1, 50, &data()));
     rig.feed(&event(EventType::Deleted, "/a/b", 51));
     assert_eq!((rig.session.last_zxid(), rig.session.told_zxid()), (51, 50));
-    rig.feed(&error(xid::PING, 51, 0));
+    rig.send(2, &get("/a"));
+    rig.feed(&reply(2, 51, &data()));
     assert_eq!(rig.session.told_zxid(), 51, "a reply comes after all events before it");
 }
 
@@ -260,7 +266,8 @@ fn what_was_missed_is_asked_for_again_until_all_watches_are_armed() {
     rig.session.set_watches(rig.now, &frame).unwrap();
     rig.session.set_watches(rig.now, &frame).unwrap();
     rig.feed(&error(xid::SET_WATCHES, 90, 0));
-    rig.feed(&error(xid::PING, 90, 0));
+    rig.send(2, &get("/a"));
+    rig.feed(&reply(2, 90, &data()));
     assert_eq!((rig.session.last_zxid(), rig.session.told_zxid()), (90, 50));
     rig.session.lost(Code::CONNECTION_LOSS.into());
     assert_eq!(rig.session.told_zxid(), 50, "the second frame's events may be missing");
