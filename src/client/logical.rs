@@ -672,8 +672,8 @@ impl Logical {
         // Back to the front of the queue, in their order, with what may be sent again.
         for orphan in orphans.into_iter().rev() {
             let Some(op) = self.ops.get_mut(&orphan.tag) else { continue };
-            if op.reply.is_none() && op.watch.is_some() {
-                // It was kept for the watch at the server that has gone with the connection.
+            if op.reply.as_ref().is_none_or(ReplySender::is_closed) {
+                // Nobody waits for it, and the watch it may have armed has gone with the connection.
                 drop(self.take(orphan.tag));
                 continue;
             }

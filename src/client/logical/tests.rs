@@ -1039,8 +1039,8 @@ fn a_watch_given_up_while_its_read_is_under_way_is_removed_at_the_server() {
     // With the connection the server's watch goes, and nothing is asked again.
     let (asked, watch) = rig.watch(get_watch("/b"));
     rig.sent();
-    rig.logical.withdraw(asked.tag);
-    drop(watch);
+    assert!(!rig.logical.withdraw(asked.tag));
+    drop((asked, watch));
     rig.lose();
     rig.connect(&handshake(SESSION, 6000));
     assert!(rig.sent().is_empty());
