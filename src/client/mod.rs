@@ -3,6 +3,8 @@
 mod driver;
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod fuzz;
 mod hosts;
 mod lease;
 mod logical;
