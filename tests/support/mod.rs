@@ -77,9 +77,7 @@ fn sweep(base: &std::path::Path) {
     ONCE.call_once(|| {
         for entry in std::fs::read_dir(base).into_iter().flatten().flatten() {
             let name = entry.file_name();
-            let Some(name) = name.to_str().filter(|n| n.starts_with("zkhelper-")) else {
-                continue;
-            };
+            let Some(name) = name.to_str().filter(|n| n.starts_with("zkhelper-")) else { continue };
             let owner = name.rsplit('-').nth(1).and_then(|pid| pid.parse::<u32>().ok());
             if owner.is_some_and(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists()) {
                 let _ = std::fs::remove_dir_all(entry.path());

@@ -24,16 +24,10 @@ impl Port {
         let start = std::process::id().wrapping_mul(97);
         for _ in 0..COUNT {
             let step = NEXT.fetch_add(1, Ordering::Relaxed);
-            let Ok(number) = u16::try_from(FIRST + start.wrapping_add(step) % COUNT) else {
-                continue;
-            };
+            let Ok(number) = u16::try_from(FIRST + start.wrapping_add(step) % COUNT) else { continue };
             let name = format!("zkhelper-test-port-{number}");
-            let Ok(name) = std::os::unix::net::SocketAddr::from_abstract_name(name) else {
-                continue;
-            };
-            let Ok(reservation) = UnixListener::bind_addr(&name) else {
-                continue;
-            };
+            let Ok(name) = std::os::unix::net::SocketAddr::from_abstract_name(name) else { continue };
+            let Ok(reservation) = UnixListener::bind_addr(&name) else { continue };
             if TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
                 return Self { number, _reservation: reservation };
             }

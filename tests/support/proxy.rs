@@ -253,9 +253,7 @@ async fn serve(shared: Arc<Shared>, address: SocketAddr, mut orders: mpsc::Unbou
 }
 
 async fn accept(listener: Option<&TcpListener>) -> TcpStream {
-    let Some(listener) = listener else {
-        return std::future::pending().await;
-    };
+    let Some(listener) = listener else { return std::future::pending().await };
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return stream,

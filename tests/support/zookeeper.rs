@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use nix::sys::signal::Signal;
 
 use super::port::Port;
 use super::proxy::{Direction, Proxy};
@@ -61,9 +61,7 @@ impl Flavor {
             .collect();
         if jars.is_empty() {
             return Err(match self {
-                Self::Debian => {
-                    format!("no Apache ZooKeeper here: run scripts/setup.sh, or set {variable}")
-                }
+                Self::Debian => format!("no Apache ZooKeeper here: run scripts/setup.sh, or set {variable}"),
                 Self::Maven39 => {
                     format!("no ZooKeeper 3.9 in {}: run scripts/zookeeper-39.sh", fetched.display())
                 }
@@ -300,7 +298,7 @@ impl Ensemble {
     fn stop_or_go(&self, i: usize, frozen: bool) {
         let mut server = self.server(i);
         if let Some(child) = &server.child {
-            process::signal(child, if frozen { Signal::STOP } else { Signal::CONT });
+            process::signal(child, if frozen { Signal::SIGSTOP } else { Signal::SIGCONT });
             server.frozen = frozen;
         }
     }
@@ -448,9 +446,7 @@ impl Ensemble {
             }
             let trouble = match ended {
                 Some(status) => format!("ended ({status})"),
-                None if start.elapsed() > START_LIMIT => {
-                    format!("does not serve after {START_LIMIT:?}")
-                }
+                None if start.elapsed() > START_LIMIT => format!("does not serve after {START_LIMIT:?}"),
                 None => {
                     std::thread::sleep(Duration::from_millis(20));
                     continue;
