@@ -2,6 +2,8 @@
 
 pub mod client;
 pub mod error;
+#[cfg(feature = "capi")]
+pub mod ffi;
 pub mod path;
 pub mod proto;
 pub mod recipes;
