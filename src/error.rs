@@ -217,7 +217,7 @@ impl fmt::Display for Error {
             write!(f, "{path:?}: ")?;
         }
         f.write_str(code.meaning())?;
-        if *detail != "" {
+        if !detail.is_empty() {
             write!(f, ": {detail}")?;
         }
         write!(f, " ({}, {})", code.name(), code.number())

@@ -1,5 +1,7 @@
 //! Distributed locks and leader elections on Apache ZooKeeper.
 
+#[cfg(feature = "embedded")]
+pub mod embedded;
 pub mod error;
 pub mod proto;
 

@@ -11,6 +11,11 @@ pub struct DecodeError {
     pub problem: &'static str,
 }
 
+impl DecodeError {
+    /// The problem of a field that is not there, or not to its end.
+    pub(crate) const SHORT: &'static str = "record ends early";
+}
+
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.field, self.problem)
@@ -47,7 +52,7 @@ impl<'a> Reader<'a> {
                 self.rest = rest;
                 Ok(*head)
             }
-            None => Err(DecodeError { field, problem: "record ends early" }),
+            None => Err(DecodeError { field, problem: DecodeError::SHORT }),
         }
     }
 
