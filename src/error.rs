@@ -192,6 +192,11 @@ impl Error {
         self.0.operation
     }
 
+    /// What is known besides, or an empty text.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     /// Whether the same call may succeed if it is made again later.
     pub fn is_retriable(&self) -> bool {
         self.0.code.is_retriable()

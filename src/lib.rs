@@ -1,8 +1,15 @@
 //! Distributed locks and leader elections on Apache ZooKeeper.
 
+pub mod client;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod error;
+pub mod path;
 pub mod proto;
+pub mod time;
+pub mod zk;
 
+pub use client::{Client, Options, State, StateEvent};
 pub use error::{Code, Error, Result};
+pub use time::Time;
+pub use zk::Zk;

@@ -30,6 +30,7 @@ mod words;
 pub use faults::{Moment, Operation, SessionInfo};
 
 use crate::error::{Code, Error, Result};
+use nix::sys::signal::{SigSet, SigmaskHow};
 use parking_lot::Mutex;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, OnceLock};
@@ -90,10 +91,8 @@ impl Server {
         let core = Arc::new(core::Core::new(port, tick_ms));
         let (stop, stopped) = oneshot::channel();
         let served = Arc::clone(&core);
-        let thread = std::thread::Builder::new()
-            .name("zkhelper-server".to_owned())
-            .spawn(move || runtime.block_on(wire::serve(served, listener, stopped)))
-            .map_err(no_thread)?;
+        let thread =
+            spawn(move || runtime.block_on(wire::serve(served, listener, stopped))).map_err(no_thread)?;
         Ok(Self {
             core,
             address: format!("127.0.0.1:{port}"),
@@ -113,6 +112,14 @@ impl Server {
     pub fn port(&self) -> u16 {
         self.port
     }
+}
+
+/// Starts the server's thread. It takes none of the host program's signals.
+fn spawn(body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let spawned = std::thread::Builder::new().name("zkhelper-server".to_owned()).spawn(body);
+    before.thread_set_mask()?;
+    spawned
 }
 
 impl Drop for Server {

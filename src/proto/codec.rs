@@ -136,6 +136,11 @@ impl Writer {
         Self::default()
     }
 
+    /// Goes on after what `bytes` holds already.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self { bytes }
+    }
+
     /// What was written.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes

@@ -36,6 +36,11 @@ impl FrameReader {
         Self { buffer: Vec::new(), start: 0, cap }
     }
 
+    /// From here on frames of up to `cap` bytes are accepted.
+    pub fn set_cap(&mut self, cap: usize) {
+        self.cap = cap;
+    }
+
     /// Adds bytes as they came from the peer.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.start == self.buffer.len() {

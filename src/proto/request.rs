@@ -235,6 +235,36 @@ impl Request {
         }
     }
 
+    /// The same path, to be changed in place; `None` for those that have several.
+    pub fn path_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Create { path, .. }
+            | Self::Delete { path, .. }
+            | Self::Exists { path, .. }
+            | Self::GetData { path, .. }
+            | Self::SetData { path, .. }
+            | Self::GetAcl { path }
+            | Self::SetAcl { path, .. }
+            | Self::GetChildren { path, .. }
+            | Self::GetChildren2 { path, .. }
+            | Self::Sync { path }
+            | Self::Check { path, .. }
+            | Self::RemoveWatches { path, .. }
+            | Self::CheckWatches { path, .. }
+            | Self::AddWatch { path, .. }
+            | Self::GetAllChildrenNumber { path } => Some(path),
+            Self::GetEphemerals { prefix } => Some(prefix),
+            Self::Multi(_)
+            | Self::MultiRead(_)
+            | Self::Ping
+            | Self::SetWatches { .. }
+            | Self::SetWatches2 { .. }
+            | Self::WhoAmI
+            | Self::Auth { .. }
+            | Self::CloseSession => None,
+        }
+    }
+
     /// Whether sending it twice can have no other effect than sending it once, whatever others do in
     /// between: it changes no node. A multi of nothing but checks commits a transaction and changes nothing.
     pub fn is_repeatable(&self) -> bool {

@@ -268,7 +268,8 @@ async fn connection(shared: &Shared, number: u64, mut client: TcpStream) {
 
     let flow = async {
         let mut state = shared.state.subscribe();
-        let target = state.wait_for(|s| !s.frozen[Direction::ToServer as usize]).await.map_err(|_| Reset)?.target;
+        let target =
+            state.wait_for(|s| !s.frozen[Direction::ToServer as usize]).await.map_err(|_| Reset)?.target;
         let server = server.insert(TcpStream::connect(target).await?);
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;

@@ -62,7 +62,9 @@ impl Flavor {
         if jars.is_empty() {
             return Err(match self {
                 Self::Debian => format!("no Apache ZooKeeper here: run scripts/setup.sh, or set {variable}"),
-                Self::Maven39 => format!("no ZooKeeper 3.9 in {}: run scripts/zookeeper-39.sh", fetched.display()),
+                Self::Maven39 => {
+                    format!("no ZooKeeper 3.9 in {}: run scripts/zookeeper-39.sh", fetched.display())
+                }
             });
         }
         Ok(jars.into_iter().collect::<Vec<_>>().join(":"))
@@ -155,8 +157,9 @@ impl Builder {
         let servers = (0..self.servers)
             .map(|me| {
                 let home = dir.path().join(format!("server-{}", me + 1));
-                configure(&home, &self, me, &ports, &links)
-                    .unwrap_or_else(|e| panic!("cannot configure a ZooKeeper server in {}: {e}", home.display()));
+                configure(&home, &self, me, &ports, &links).unwrap_or_else(|e| {
+                    panic!("cannot configure a ZooKeeper server in {}: {e}", home.display())
+                });
                 Mutex::new(Server { home, child: None, frozen: false })
             })
             .collect();
@@ -258,7 +261,8 @@ impl Ensemble {
         let mut server = self.server(i);
         assert!(server.child.is_none(), "server {i} runs already");
         let log = server.home.join("log");
-        let opened = OpenOptions::new().create(true).append(true).open(&log).and_then(|f| Ok((f.try_clone()?, f)));
+        let opened =
+            OpenOptions::new().create(true).append(true).open(&log).and_then(|f| Ok((f.try_clone()?, f)));
         let (out, err) = opened.unwrap_or_else(|e| panic!("cannot open {}: {e}", log.display()));
         let mut command = Command::new(&self.java[0]);
         command.args(&self.java[1..]).arg(server.home.join("zoo.cfg"));
@@ -325,7 +329,10 @@ impl Ensemble {
 
     fn word_within(&self, i: usize, word: &str, limit: Duration) -> io::Result<String> {
         if !self.is_running(i) {
-            return Err(io::Error::new(io::ErrorKind::NotConnected, format!("server {i} is killed or frozen")));
+            return Err(io::Error::new(
+                io::ErrorKind::NotConnected,
+                format!("server {i} is killed or frozen"),
+            ));
         }
         raw::four_letter_word(self.address(i), word, limit)
     }
@@ -577,7 +584,9 @@ struct Link {
 /// way back.
 #[track_caller]
 fn links(ports: &[ServerPorts]) -> Vec<Link> {
-    let pairs = || (0..ports.len()).flat_map(|from| (0..ports.len()).map(move |to| (from, to))).filter(|(a, b)| a != b);
+    let pairs = || {
+        (0..ports.len()).flat_map(|from| (0..ports.len()).map(move |to| (from, to))).filter(|(a, b)| a != b)
+    };
     let mut links: Vec<Link> = pairs()
         .map(|(from, to)| Link {
             from,
@@ -641,11 +650,18 @@ fn java_command(class_path: &str, properties: &[(String, String)]) -> Vec<String
     let mut command = vec![java];
     command.extend(fixed.map(str::to_owned));
     command.extend(properties.iter().map(|(key, value)| format!("-D{key}={value}")));
-    command.extend(["-cp", class_path, "org.apache.zookeeper.server.quorum.QuorumPeerMain"].map(str::to_owned));
+    command
+        .extend(["-cp", class_path, "org.apache.zookeeper.server.quorum.QuorumPeerMain"].map(str::to_owned));
     command
 }
 
-fn configure(home: &Path, options: &Builder, me: usize, ports: &[ServerPorts], links: &[Link]) -> io::Result<()> {
+fn configure(
+    home: &Path,
+    options: &Builder,
+    me: usize,
+    ports: &[ServerPorts],
+    links: &[Link],
+) -> io::Result<()> {
     let data = home.join("data");
     std::fs::create_dir_all(&data)?;
     let mut text = String::new();
@@ -679,7 +695,10 @@ fn configure(home: &Path, options: &Builder, me: usize, ports: &[ServerPorts], l
                 Some(link) => (link.quorum.address().port(), link.election.address().port()),
                 None => (real.quorum.number(), real.election.number()),
             };
-            line(&format!("server.{}", them + 1), &format_args!("{}:{quorum}:{election}", Ipv4Addr::LOCALHOST));
+            line(
+                &format!("server.{}", them + 1),
+                &format_args!("{}:{quorum}:{election}", Ipv4Addr::LOCALHOST),
+            );
         }
         std::fs::write(data.join("myid"), (me + 1).to_string())?;
     }

@@ -1,0 +1,171 @@
+//! The client's IO: dials servers and carries bytes between a transport and the logical client.
+
+use super::Inner;
+use super::hosts::Host;
+use super::logical::Attempt;
+use crate::time::Time;
+use crate::zk::BoxFuture;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, lookup_host};
+
+/// A byte stream to a server. TLS will be another one, made in [`dial`].
+trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl Transport for TcpStream {}
+
+type Dialling = Pin<Box<dyn Future<Output = io::Result<Box<dyn Transport>>> + Send>>;
+
+/// How much is read at once.
+const READ_SIZE: usize = 64 * 1024;
+
+/// One client's IO, as a task on the IO thread. It ends when the client is over.
+pub(super) struct Driver {
+    client: Arc<Inner>,
+    transport: Option<Box<dyn Transport>>,
+    dialling: Option<(Host, Dialling)>,
+    timer: Option<(Time, BoxFuture<()>)>,
+    buffer: Box<[u8]>,
+}
+
+impl Driver {
+    pub(super) fn new(client: Arc<Inner>) -> Self {
+        let buffer = vec![0; READ_SIZE].into_boxed_slice();
+        Self { client, transport: None, dialling: None, timer: None, buffer }
+    }
+
+    /// Begins an attempt that is due, and sees one under way to its end. True if something happened.
+    fn dial(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.transport.is_some() {
+            return false;
+        }
+        if let Some((host, dialling)) = &mut self.dialling {
+            match dialling.as_mut().poll(cx) {
+                Poll::Pending if self.client.with(|logical, _| logical.is_trying()) => return false,
+                // Given up meanwhile.
+                Poll::Pending => {}
+                Poll::Ready(Ok(transport)) => {
+                    self.client.with(|logical, now| logical.opened(now));
+                    self.transport = Some(transport);
+                }
+                Poll::Ready(Err(error)) => {
+                    let host = host.clone();
+                    self.client.with(|logical, now| logical.not_opened(now, &host, &error.to_string()));
+                }
+            }
+            self.dialling = None;
+            return true;
+        }
+        match self.client.with(|logical, now| logical.poll_dial(now)) {
+            Some(attempt) => {
+                self.dialling = Some((attempt.host.clone(), Box::pin(dial(attempt))));
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Writes what is to be written and reads what has come. True if the transport ended.
+    fn carry(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(transport) = &mut self.transport else { return false };
+        let lost = |why: String| self.client.with(|logical, now| logical.transport_lost(now, &why));
+        loop {
+            let mut read = ReadBuf::new(&mut self.buffer);
+            match Pin::new(&mut *transport).poll_read(cx, &mut read) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(())) if read.filled().is_empty() => {
+                    lost("the server closed the connection".to_owned());
+                    break;
+                }
+                Poll::Ready(Ok(())) => {
+                    self.client.with(|logical, now| logical.received(now, read.filled()));
+                }
+                Poll::Ready(Err(error)) => {
+                    lost(error.to_string());
+                    break;
+                }
+            }
+        }
+        let broken = self.client.with(|logical, now| {
+            logical.tick(now);
+            while !logical.output().is_empty() {
+                match Pin::new(&mut *transport).poll_write(cx, logical.output()) {
+                    Poll::Pending => return None,
+                    Poll::Ready(Ok(n)) => logical.wrote(now, n),
+                    Poll::Ready(Err(error)) => return Some(error),
+                }
+            }
+            match Pin::new(&mut *transport).poll_flush(cx) {
+                Poll::Ready(Err(error)) => Some(error),
+                _ => None,
+            }
+        });
+        if let Some(error) = broken {
+            lost(error.to_string());
+        }
+        if self.client.with(|logical, _| logical.wants_transport()) {
+            return false;
+        }
+        self.transport = None;
+        true
+    }
+
+    /// Sleeps until something is due. True if it is due now.
+    fn wait(&mut self, cx: &mut Context<'_>) -> bool {
+        let due = self.client.with(|logical, _| logical.next_deadline());
+        if self.timer.as_ref().is_none_or(|(until, _)| *until != due) {
+            self.timer = Some((due, self.client.runtime.sleep_until(due)));
+        }
+        let over = self.timer.as_mut().is_some_and(|(_, timer)| timer.as_mut().poll(cx).is_ready());
+        if over {
+            self.timer = None;
+        }
+        over
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.client.driven_by(cx.waker());
+        loop {
+            let again = this.carry(cx) | this.dial(cx);
+            if this.transport.is_none() {
+                this.client.with(super::logical::Logical::tick);
+            }
+            if this.client.with(|logical, _| logical.is_over()) {
+                return Poll::Ready(());
+            }
+            if !again && !this.wait(cx) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+/// Connects to a server by one of its addresses; the time there is goes to them in equal shares.
+async fn dial(attempt: Attempt) -> io::Result<Box<dyn Transport>> {
+    let Attempt { host, deadline } = attempt;
+    let mut addresses: Vec<_> = lookup_host((host.name.as_str(), host.port)).await?.collect();
+    addresses.reverse();
+    let mut error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    while let Some(address) = addresses.pop() {
+        let left = deadline.since(Time::now());
+        let share = left / u32::try_from(addresses.len() + 1).unwrap_or(u32::MAX);
+        match tokio::time::timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                stream.set_nodelay(true)?;
+                return Ok(Box::new(stream));
+            }
+            Ok(Err(e)) => error = e,
+            Err(_) => error = io::Error::new(io::ErrorKind::TimedOut, "no answer to the connection request"),
+        }
+    }
+    Err(error)
+}

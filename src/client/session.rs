@@ -1,0 +1,465 @@
+//! One ZooKeeper session over any number of connections, without IO: bytes, requests and the time
+//! go in; bytes, answers, events and the next deadline come out.
+//!
+//! The caller opens a transport, tells the session so, carries [`Session::output`] to the server and
+//! what the server sends to [`Session::received`]. It calls [`Session::tick`] when
+//! [`Session::next_deadline`] has come, and takes [`Session::next_event`] after each call.
+
+use crate::error::{Code, Error};
+use crate::proto::{
+    ConnectRequest, ConnectResponse, DecodeError, EventType, FrameReader, Reader, ReplyHeader, Request,
+    RequestHeader, Response, WatcherEvent, Writer, op_code, xid,
+};
+use crate::time::Time;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// How much longer than the request limit an answer's frame may be, as Apache ZooKeeper's clients have it.
+const FRAME_SLACK: usize = 64 * 1024;
+/// The longest handshake answer: far above its 41 bytes, far below what a hostile peer might claim.
+const HANDSHAKE_CAP: usize = 1024;
+
+/// How many written bytes may stay in the output buffer.
+const COMPACT_AT: usize = 256 * 1024;
+
+/// Names a request to whoever sent it.
+pub(crate) type Tag = u64;
+
+/// A request that ended with its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Orphan {
+    pub(crate) tag: Tag,
+    /// Whether any byte of it was written: then it may have been applied.
+    pub(crate) written: bool,
+}
+
+/// What a session tells its owner.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// The handshake is done; `new` if the session began with it.
+    Up { new: bool },
+    /// The server says the session has ended.
+    Expired,
+    /// The server refused the credentials; the session is of no use any more.
+    AuthFailed,
+    /// A request was answered, by a reply that came on the present connection.
+    Reply { tag: Tag, result: Result<Response, Code>, zxid: i64, sent_at: Time },
+    /// A watch fired.
+    Watch { kind: EventType, path: String },
+    /// The server would not re-arm watches.
+    WatchesRefused(Code),
+    /// The connection is over; the transport is to be dropped.
+    Down { reason: Error, orphans: Vec<Orphan> },
+    /// The server answered `closeSession`.
+    Closed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    Down,
+    Handshake,
+    Up,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    xid: i32,
+    op: i32,
+    tag: Tag,
+    sent_at: Time,
+    /// Where it begins in the connection's output.
+    begins: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    requested: Duration,
+    max_frame: usize,
+    id: i64,
+    password: Vec<u8>,
+    last_zxid: i64,
+    timeout: Duration,
+    least_timeout: Duration,
+    link: Link,
+    connections: u64,
+    frames: FrameReader,
+    out: Vec<u8>,
+    /// How much of `out` is written, and how much of the connection's output went before `out`.
+    out_done: usize,
+    out_base: u64,
+    next_xid: i32,
+    in_flight: VecDeque<InFlight>,
+    auths: VecDeque<Option<InFlight>>,
+    pings: u32,
+    set_watches: u32,
+    last_sent: Time,
+    last_heard: Time,
+    events: VecDeque<Event>,
+}
+
+impl Session {
+    /// A session yet to be made.
+    pub(crate) fn new(requested: Duration, max_frame: usize) -> Self {
+        Self {
+            requested,
+            max_frame,
+            id: 0,
+            password: vec![0; 16],
+            last_zxid: 0,
+            timeout: requested,
+            least_timeout: requested,
+            link: Link::Down,
+            connections: 0,
+            frames: FrameReader::new(HANDSHAKE_CAP),
+            out: Vec::new(),
+            out_done: 0,
+            out_base: 0,
+            next_xid: 1,
+            in_flight: VecDeque::new(),
+            auths: VecDeque::new(),
+            pings: 0,
+            set_watches: 0,
+            last_sent: Time::default(),
+            last_heard: Time::default(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// A session that exists at the servers, to be attached to.
+    pub(crate) fn reattach(mut self, id: i64, password: Vec<u8>, last_zxid: i64) -> Self {
+        self.id = id;
+        self.password = password;
+        self.last_zxid = last_zxid;
+        self
+    }
+
+    /// The session's id, 0 before the first handshake.
+    pub(crate) fn id(&self) -> i64 {
+        self.id
+    }
+
+    /// What another client needs to attach to it.
+    pub(crate) fn password(&self) -> &[u8] {
+        &self.password
+    }
+
+    /// The negotiated timeout, or the one asked for before the first handshake.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// The smallest timeout ever negotiated: a new leader goes back to the one of the creation.
+    pub(crate) fn least_timeout(&self) -> Duration {
+        self.least_timeout
+    }
+
+    /// The last transaction known to have been seen.
+    pub(crate) fn last_zxid(&self) -> i64 {
+        self.last_zxid
+    }
+
+    /// The number of connections there have been, which names the present one.
+    pub(crate) fn connection(&self) -> u64 {
+        self.connections
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.link == Link::Up
+    }
+
+    pub(crate) fn has_transport(&self) -> bool {
+        self.link != Link::Down
+    }
+
+    /// When a byte last came from a server on an established connection.
+    pub(crate) fn last_heard(&self) -> Time {
+        self.last_heard
+    }
+
+    /// The requests sent and not answered.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// The bytes to be written.
+    pub(crate) fn output(&self) -> &[u8] {
+        self.out.get(self.out_done..).unwrap_or_default()
+    }
+
+    /// `n` bytes of the output were written.
+    pub(crate) fn wrote(&mut self, n: usize) {
+        self.out_done = (self.out_done + n).min(self.out.len());
+        if self.out_done == self.out.len() {
+            self.out_base += self.out.len() as u64;
+            self.out_done = 0;
+            self.out.clear();
+            if self.out.capacity() > COMPACT_AT {
+                self.out = Vec::new();
+            }
+        } else if self.out_done > COMPACT_AT {
+            self.out.drain(..self.out_done);
+            self.out_base += self.out_done as u64;
+            self.out_done = 0;
+        }
+    }
+
+    pub(crate) fn next_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// A transport to a server is open: says who we are.
+    pub(crate) fn open(&mut self, now: Time) {
+        self.connections += 1;
+        self.link = Link::Handshake;
+        self.frames = FrameReader::new(HANDSHAKE_CAP);
+        self.out.clear();
+        self.out_done = 0;
+        self.out_base = 0;
+        self.last_sent = now;
+        let request = ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: self.last_zxid,
+            timeout_ms: i32::try_from(self.requested.as_millis()).unwrap_or(i32::MAX),
+            session_id: self.id,
+            password: self.password.clone(),
+            read_only: false,
+        };
+        self.append(|w| request.encode(w));
+    }
+
+    fn append(&mut self, body: impl FnOnce(&mut Writer)) -> usize {
+        let mut writer = Writer::from_bytes(std::mem::take(&mut self.out));
+        let before = writer.len();
+        writer.frame(body);
+        let written = writer.len() - before;
+        self.out = writer.into_bytes();
+        written
+    }
+
+    /// Sends a request on the connection that is up; refuses one that the server would not take.
+    pub(crate) fn send(&mut self, now: Time, tag: Tag, request: &Request) -> Result<(), Error> {
+        if self.link != Link::Up {
+            return Err(Error::new(Code::NOT_SENT).because("no connection"));
+        }
+        let xid = match request {
+            Request::Auth { .. } => xid::AUTH,
+            _ => self.next_xid,
+        };
+        let in_flight = self.write(now, xid, tag, request)?;
+        if xid == xid::AUTH {
+            self.auths.push_back(Some(in_flight));
+        } else {
+            self.next_xid = self.next_xid.checked_add(1).unwrap_or(1);
+            self.in_flight.push_back(in_flight);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, now: Time, xid: i32, tag: Tag, request: &Request) -> Result<InFlight, Error> {
+        let op = request.op_code();
+        let start = self.out.len();
+        let len = self.append(|w| {
+            RequestHeader { xid, op }.encode(w);
+            request.encode(w);
+        });
+        if len > self.max_frame {
+            self.out.truncate(start);
+            let text = format!("{len} bytes, the limit is {}", self.max_frame);
+            return Err(Error::new(Code::TOO_LARGE).during(request.name(), request.path()).because(text));
+        }
+        self.last_sent = now;
+        Ok(InFlight { xid, op, tag, sent_at: now, begins: self.out_base + start as u64 })
+    }
+
+    /// Sends credentials again, for whose answer nobody waits.
+    pub(crate) fn replay_auth(&mut self, now: Time, request: &Request) {
+        if self.link == Link::Up && self.write(now, xid::AUTH, 0, request).is_ok() {
+            self.auths.push_back(None);
+        }
+    }
+
+    /// Re-arms watches.
+    pub(crate) fn set_watches(&mut self, now: Time, request: &Request) {
+        if self.link == Link::Up && self.write(now, xid::SET_WATCHES, 0, request).is_ok() {
+            self.set_watches += 1;
+        }
+    }
+
+    /// Bytes came from the server.
+    pub(crate) fn received(&mut self, now: Time, bytes: &[u8]) {
+        if self.link == Link::Down || bytes.is_empty() {
+            return;
+        }
+        self.last_heard = now;
+        let mut frames = std::mem::replace(&mut self.frames, FrameReader::new(0));
+        frames.push(bytes);
+        let problem = loop {
+            match frames.next_frame() {
+                Ok(None) => break None,
+                Err(error) => break Some(error.to_string()),
+                Ok(Some(frame)) => {
+                    let was = self.link;
+                    let result = match was {
+                        Link::Handshake => self.handshake(frame),
+                        Link::Up => self.reply(frame),
+                        Link::Down => Ok(()),
+                    };
+                    if let Err(problem) = result {
+                        break Some(problem);
+                    }
+                    if self.link == Link::Down {
+                        break None;
+                    }
+                    if was == Link::Handshake {
+                        frames.set_cap(self.max_frame + FRAME_SLACK);
+                    }
+                }
+            }
+        };
+        self.frames = frames;
+        if let Some(problem) = problem {
+            self.lost(Error::new(Code::PROTOCOL).because(problem));
+        }
+    }
+
+    fn handshake(&mut self, frame: &[u8]) -> Result<(), String> {
+        let response = ConnectResponse::decode(&mut Reader::new(frame)).map_err(|e| e.to_string())?;
+        let timeout = match u64::try_from(response.timeout_ms) {
+            Ok(ms) if ms > 0 && response.session_id != 0 => Duration::from_millis(ms),
+            _ if self.id == 0 => return Err("the server refused to make a session".to_owned()),
+            _ => {
+                self.events.push_back(Event::Expired);
+                self.lost(Code::SESSION_EXPIRED.into());
+                return Ok(());
+            }
+        };
+        let new = self.id == 0;
+        if !new && response.session_id != self.id {
+            return Err(format!(
+                "asked for session {:#x}, the server answered with {:#x}",
+                self.id, response.session_id
+            ));
+        }
+        self.id = response.session_id;
+        self.password = response.password;
+        self.least_timeout = if new { timeout } else { self.least_timeout.min(timeout) };
+        self.timeout = timeout;
+        self.link = Link::Up;
+        self.events.push_back(Event::Up { new });
+        Ok(())
+    }
+
+    fn reply(&mut self, frame: &[u8]) -> Result<(), String> {
+        let mut r = Reader::new(frame);
+        let bad = |e: DecodeError| e.to_string();
+        let header = ReplyHeader::decode(&mut r).map_err(bad)?;
+        if header.zxid > 0 {
+            self.last_zxid = self.last_zxid.max(header.zxid);
+        }
+        match header.xid {
+            xid::PING => self.pings = self.pings.saturating_sub(1),
+            xid::NOTIFICATION => {
+                let event = WatcherEvent::decode(&mut r).map_err(bad)?;
+                match EventType::from_wire(event.kind) {
+                    Some(kind) => self.events.push_back(Event::Watch { kind, path: event.path }),
+                    // "None": the state alone, which the connection itself tells.
+                    None if event.kind == -1 => {}
+                    None => return Err(format!("unknown event type {}", event.kind)),
+                }
+            }
+            xid::SET_WATCHES => {
+                self.set_watches = self.set_watches.checked_sub(1).ok_or("an answer to no setWatches")?;
+                if header.err != 0 {
+                    self.events.push_back(Event::WatchesRefused(Code::from_number(header.err)));
+                }
+            }
+            xid::AUTH => {
+                let waiting = self.auths.pop_front().ok_or("an answer to no auth")?;
+                if header.err != 0 {
+                    self.events.push_back(Event::AuthFailed);
+                    self.lost(Code::AUTH_FAILED.into());
+                } else if let Some(request) = waiting {
+                    self.answer(&request, header, Ok(Response::Empty));
+                }
+            }
+            xid => {
+                let request = match self.in_flight.front() {
+                    Some(first) if first.xid == xid => self.in_flight.pop_front(),
+                    Some(first) => return Err(format!("answer to request {xid}, expected {}", first.xid)),
+                    None => None,
+                }
+                .ok_or_else(|| format!("answer to request {xid}, which was not sent"))?;
+                let result = if header.err == 0 {
+                    Ok(Response::decode(request.op, r).map_err(bad)?)
+                } else {
+                    Err(Code::from_number(header.err))
+                };
+                if request.op == op_code::CLOSE_SESSION && result.is_ok() {
+                    self.events.push_back(Event::Closed);
+                }
+                self.answer(&request, header, result);
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, request: &InFlight, header: ReplyHeader, result: Result<Response, Code>) {
+        self.events.push_back(Event::Reply {
+            tag: request.tag,
+            result,
+            zxid: header.zxid,
+            sent_at: request.sent_at,
+        });
+    }
+
+    /// The transport broke, or is given up.
+    pub(crate) fn lost(&mut self, reason: Error) {
+        if self.link == Link::Down {
+            return;
+        }
+        self.link = Link::Down;
+        let written = self.out_base + self.out_done as u64;
+        let orphans = self
+            .auths
+            .drain(..)
+            .flatten()
+            .chain(self.in_flight.drain(..))
+            .map(|request| Orphan { tag: request.tag, written: request.begins < written })
+            .collect();
+        self.out = Vec::new();
+        self.out_done = 0;
+        self.pings = 0;
+        self.set_watches = 0;
+        self.frames = FrameReader::new(0);
+        self.events.push_back(Event::Down { reason, orphans });
+    }
+
+    /// When [`Session::tick`] is to be called at the latest.
+    pub(crate) fn next_deadline(&self) -> Time {
+        if self.link == Link::Up { self.ping_due().min(self.dead_at()) } else { Time::NEVER }
+    }
+
+    /// A third of the timeout after the last request, or after the last byte if no ping is under way.
+    fn ping_due(&self) -> Time {
+        let since = if self.pings == 0 { self.last_sent.min(self.last_heard) } else { self.last_sent };
+        since + self.timeout / 3
+    }
+
+    fn dead_at(&self) -> Time {
+        self.last_heard + self.timeout * 2 / 3
+    }
+
+    /// Does what is due: a ping, or giving up a connection that has gone silent.
+    pub(crate) fn tick(&mut self, now: Time) {
+        if self.link != Link::Up {
+            return;
+        }
+        if now >= self.dead_at() {
+            let silent = now.since(self.last_heard);
+            let text = format!("nothing heard for {} ms", silent.as_millis());
+            self.lost(Error::new(Code::CONNECTION_LOSS).because(text));
+        } else if now >= self.ping_due() && self.write(now, xid::PING, 0, &Request::Ping).is_ok() {
+            self.pings += 1;
+        }
+    }
+}
