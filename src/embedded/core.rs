@@ -19,7 +19,10 @@ use tokio::sync::watch;
 /// The requests that Apache ZooKeeper knows and this server refuses.
 const RECONFIG: i32 = 16;
 
-/// How often containers and nodes with a time to live are looked at.
+/// What Apache ZooKeeper says instead of its state when it does not know the operation.
+const NO_ZXID: i64 = -1;
+
+/// How often containers and nodes with a time to live are looked at, if nothing else is asked for.
 const CONTAINER_CHECK_MS: i64 = 60_000;
 
 /// What becomes of a connection after a frame.
@@ -48,7 +51,8 @@ struct Inner {
     plan: Plan,
     outboxes: HashMap<ConnectionId, (SocketAddr, Arc<Outbox>)>,
     last_connection: ConnectionId,
-    next_container_check_ms: i64,
+    container_check_ms: i64,
+    last_container_check_ms: i64,
     received: i64,
     sent: i64,
 }
@@ -112,7 +116,8 @@ impl Core {
                 plan: Plan::default(),
                 outboxes: HashMap::new(),
                 last_connection: 0,
-                next_container_check_ms: CONTAINER_CHECK_MS,
+                container_check_ms: CONTAINER_CHECK_MS,
+                last_container_check_ms: 0,
                 received: 0,
                 sent: 0,
             }),
@@ -195,8 +200,8 @@ impl Core {
             return;
         }
         inner.expire_overdue(now);
-        if now.elapsed_ms >= inner.next_container_check_ms {
-            inner.next_container_check_ms = now.elapsed_ms.saturating_add(CONTAINER_CHECK_MS);
+        if now.elapsed_ms.saturating_sub(inner.last_container_check_ms) >= inner.container_check_ms {
+            inner.last_container_check_ms = now.elapsed_ms;
             inner.machine.delete_outlived(now);
             inner.deliver();
         }
@@ -205,6 +210,10 @@ impl Core {
     pub(super) fn end_overdue_sessions(&self) {
         let now = self.now();
         self.inner.lock().expire_overdue(now);
+    }
+
+    pub(super) fn set_container_interval(&self, interval: Duration) {
+        self.inner.lock().container_check_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
     }
 
     pub(super) fn delete_outlived(&self) {
@@ -351,7 +360,11 @@ fn request(inner: &mut Inner, id: ConnectionId, session: i64, frame: &[u8], now:
     }
     let reply = ReplyHeader {
         xid: if is_ping { xid::PING } else { header.xid },
-        zxid: if is_auth { 0 } else { inner.machine.zxid() },
+        zxid: match outcome.result {
+            _ if is_auth => 0,
+            Err(Code::UNIMPLEMENTED) => NO_ZXID,
+            _ => inner.machine.zxid(),
+        },
         err: outcome.result.as_ref().err().map_or(0, |code| code.number()),
     };
     inner.reply(id, reply, outcome.result.as_ref().ok());
@@ -381,7 +394,8 @@ fn unreadable(inner: &mut Inner, op: i32, error: &DecodeError) -> Code {
 }
 
 fn refuse(inner: &mut Inner, id: ConnectionId, xid: i32, code: Code, next: Next) -> Next {
-    let header = ReplyHeader { xid, zxid: inner.machine.zxid(), err: code.number() };
+    let zxid = if code == Code::UNIMPLEMENTED { NO_ZXID } else { inner.machine.zxid() };
+    let header = ReplyHeader { xid, zxid, err: code.number() };
     inner.reply(id, header, None);
     next
 }

@@ -205,8 +205,13 @@ impl Server {
         }
     }
 
-    /// Deletes now what the check once a minute would delete: containers without children, and nodes whose
-    /// time to live has passed.
+    /// How often to look for containers without children and for nodes whose time to live has passed: once a
+    /// minute if nothing else is asked for, and at ticks only.
+    pub fn set_container_interval(&self, interval: Duration) {
+        self.core.set_container_interval(interval);
+    }
+
+    /// Deletes now what that check would delete.
     pub fn check_containers(&self) {
         self.core.delete_outlived();
     }
