@@ -67,7 +67,8 @@ const WATCHED: [&str; 1] = ["p"];
 
 /// See the module. Where 3.8 differs from 3.9 by what was mended since, it is not asked: whether `exists` needs
 /// READ, what one-shot and persistent watches of one connection on one path do to each other, types of watch
-/// from 3.9 on, checkWatches for watches that others have, and `create2` in a transaction.
+/// from 3.9 on, checkWatches for watches that others have, `create2` in a transaction, a lone check, and
+/// what an unreadable write uses up.
 pub(crate) struct Generator {
     root: String,
     has_39: bool,
@@ -286,13 +287,18 @@ impl Generator {
             }
             94 => Request::WhoAmI,
             95..98 => return self.set_watches(rng),
-            _ => return unreadable(rng),
+            _ => return unreadable(rng, self.has_39),
         })
     }
 
     fn add_watch(&self, rng: &mut Rng) -> Op {
-        let mode = if rng.bool() { WatchMode::Persistent } else { WatchMode::PersistentRecursive };
-        let path = if self.has_39 { self.any_path(rng) } else { format!("{}/{}", self.root, WATCHED[0]) };
+        let recursive = rng.bool();
+        let mode = if recursive { WatchMode::PersistentRecursive } else { WatchMode::Persistent };
+        let path = match (self.has_39, recursive) {
+            (true, _) => self.any_path(rng),
+            (false, true) => format!("{}/{}", self.root, WATCHED[0]),
+            (false, false) => format!("{}/{}/{}", self.root, name(rng), WATCHED[0]),
+        };
         Op::Request(Request::AddWatch { path, mode })
     }
 
@@ -349,25 +355,27 @@ impl Generator {
     pub(crate) fn fatal(&self, rng: &mut Rng) -> Op {
         match rng.u8(0..4) {
             0 => Op::Request(Request::Auth { scheme: "nobody".to_owned(), auth: b"x".to_vec() }),
-            1 => Op::Request(Request::Check { path: self.root.clone(), version: -1 }),
+            1 if self.has_39 => Op::Request(Request::Check { path: self.root.clone(), version: -1 }),
             2 => Op::Raw(4_711, vec![]),
             _ => Op::Raw(0, vec![1, 2]),
         }
     }
 }
 
-/// A body that ends early, or names what there is not.
-fn unreadable(rng: &mut Rng) -> Op {
-    let create = |flags: i32| vec![1, i32::from_be_bytes(*b"/\0\0\0"), flags];
-    match rng.u8(0..7) {
-        0 => Op::Raw(op_code::GET_DATA, vec![]),
-        1 => Op::Raw(op_code::SET_DATA, vec![100, 0]),
-        2 => Op::Raw(op_code::CREATE, vec![i32::MAX]),
-        3 => Op::Raw(op_code::MULTI, vec![op_code::CREATE]),
-        4 => Op::Raw(op_code::EXISTS, vec![-2]),
-        5 => Op::Raw(op_code::SET_WATCHES, vec![0, 0, 5]),
-        _ => Op::Raw(op_code::DELETE, create(9)[..1].to_vec()),
-    }
+/// A body that ends early, or claims what there is not. Other writes than a transaction are left out on 3.8,
+/// where they use up a zxid.
+fn unreadable(rng: &mut Rng, has_39: bool) -> Op {
+    let bodies: [(i32, &[i32]); 7] = [
+        (op_code::GET_DATA, &[]),
+        (op_code::MULTI, &[op_code::CREATE]),
+        (op_code::EXISTS, &[-2]),
+        (op_code::SET_WATCHES, &[0, 0, 5]),
+        (op_code::SET_DATA, &[100, 0]),
+        (op_code::CREATE, &[i32::MAX]),
+        (op_code::DELETE, &[1]),
+    ];
+    let (op, body) = bodies[rng.usize(0..if has_39 { 7 } else { 4 })];
+    Op::Raw(op, body.to_vec())
 }
 
 fn create(path: String, mode: CreateMode, acl: Vec<Acl>) -> Request {

@@ -1,16 +1,12 @@
 //! One of the two servers, with its sessions; and what they hear, in a form that can be compared.
 
 use crate::generate::Op;
+use crate::wire::{Wire, handshake};
 use std::collections::HashMap;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::net::SocketAddr;
 use zkhelper::proto::{
-    Acl, ConnectRequest, ConnectResponse, FrameReader, MultiResult, Reader, ReplyHeader, Request,
-    RequestHeader, Response, Stat, WatcherEvent, Writer, xid,
+    Acl, MultiResult, Reader, ReplyHeader, Request, RequestHeader, Response, Stat, WatcherEvent, Writer, xid,
 };
-
-const READ_LIMIT: Duration = Duration::from_secs(30);
 
 /// Something that a session heard.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,54 +29,22 @@ impl Line {
     }
 }
 
-/// A connection.
-struct Wire {
-    stream: TcpStream,
-    frames: FrameReader,
-    /// The operations that are not answered yet.
+/// A connection, and what it waits for.
+struct Connection {
+    wire: Wire,
+    /// The operations that are not answered yet; for pings, how many.
     pending: HashMap<i32, i32>,
     next_xid: i32,
 }
 
-impl Wire {
-    /// Shakes hands; `None` if the server closes without an answer.
-    fn connect(address: SocketAddr, request: &ConnectRequest) -> Option<(Self, ConnectResponse)> {
-        let stream = TcpStream::connect(address).expect("the server listens");
-        stream.set_nodelay(true).expect("a socket");
-        stream.set_read_timeout(Some(READ_LIMIT)).expect("a socket");
-        let frames = FrameReader::new(8 << 20);
-        let mut wire = Self { stream, frames, pending: HashMap::new(), next_xid: 1 };
-        let mut w = Writer::new();
-        w.frame(|w| request.encode(w));
-        wire.write(w);
-        let answer = wire.read_frame()?;
-        let response = ConnectResponse::decode(&mut Reader::new(&answer)).expect("a handshake");
-        Some((wire, response))
-    }
-
-    fn write(&mut self, w: Writer) {
-        // A server that closed the connection says so when it is read from.
-        let _ = self.stream.write_all(&w.into_bytes());
-    }
-
-    fn read_frame(&mut self) -> Option<Vec<u8>> {
-        let mut buffer = [0; 16 << 10];
-        loop {
-            if let Some(frame) = self.frames.next_frame().expect("a frame within the cap") {
-                return Some(frame.to_vec());
-            }
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return None,
-                Ok(n) => self.frames.push(&buffer[..n]),
-                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => panic!("no answer in {READ_LIMIT:?}"),
-                Err(_) => return None,
-            }
-        }
+impl Connection {
+    fn new(wire: Wire) -> Self {
+        Self { wire, pending: HashMap::new(), next_xid: 1 }
     }
 }
 
 struct Client {
-    wire: Option<Wire>,
+    connection: Option<Connection>,
     id: i64,
     password: Vec<u8>,
 }
@@ -97,22 +61,12 @@ pub(crate) struct Side {
     has_event_zxid: bool,
 }
 
-fn handshake(timeout_ms: i32, session_id: i64, password: &[u8], last_zxid_seen: i64) -> ConnectRequest {
-    ConnectRequest {
-        protocol_version: 0,
-        last_zxid_seen,
-        timeout_ms,
-        session_id,
-        password: password.to_vec(),
-        read_only: false,
-    }
-}
-
 impl Side {
     pub(crate) fn new(address: SocketAddr, sessions: usize, has_event_zxid: bool) -> Self {
         let (observer, _) =
             Wire::connect(address, &handshake(10_000, 0, &[0; 16], 0)).expect("a session to look with");
-        let clients = (0..sessions).map(|_| Client { wire: None, id: 0, password: Vec::new() }).collect();
+        let clients =
+            (0..sessions).map(|_| Client { connection: None, id: 0, password: Vec::new() }).collect();
         let mut side = Self { address, base: 0, clients, observer, ids: Vec::new(), has_event_zxid };
         side.base = side.ask(&Request::Ping).0.zxid;
         side
@@ -126,10 +80,15 @@ impl Side {
             header.encode(w);
             request.encode(w);
         });
-        self.observer.write(w);
+        self.observer.write(&w.into_bytes());
         let answer = self.observer.read_frame().expect("the observer is answered");
         let header = ReplyHeader::decode(&mut Reader::new(&answer)).expect("a reply");
         (header, answer)
+    }
+
+    /// Closes the observer's session, which would use up a transaction of a later comparison at its expiry.
+    pub(crate) fn finish(mut self) {
+        self.ask(&Request::CloseSession);
     }
 
     pub(crate) fn exists(&mut self, path: &str) -> bool {
@@ -143,20 +102,23 @@ impl Side {
             .expect("a new session is not refused");
         assert_eq!(response.password.len(), 16);
         self.ids.push(response.session_id);
-        self.clients[session] =
-            Client { wire: Some(wire), id: response.session_id, password: response.password };
+        self.clients[session] = Client {
+            connection: Some(Connection::new(wire)),
+            id: response.session_id,
+            password: response.password,
+        };
         response.timeout_ms
     }
 
     /// Attaches to the session again, and gives the negotiated timeout.
     pub(crate) fn attach(&mut self, session: usize, timeout_ms: i32, right: bool) -> Option<i32> {
         let client = &mut self.clients[session];
-        client.wire = None;
+        client.connection = None;
         let password = if right { client.password.clone() } else { vec![7; 16] };
         let (wire, response) = Wire::connect(self.address, &handshake(timeout_ms, client.id, &password, 0))?;
         if response.timeout_ms > 0 {
             assert_eq!((response.session_id, &response.password), (client.id, &client.password));
-            client.wire = Some(wire);
+            client.connection = Some(Connection::new(wire));
         } else {
             assert_eq!((response.session_id, response.password), (0, vec![0; 16]));
         }
@@ -169,28 +131,30 @@ impl Side {
     }
 
     pub(crate) fn drop_connection(&mut self, session: usize) {
-        self.clients[session].wire = None;
+        self.clients[session].connection = None;
     }
 
     pub(crate) fn forget(&mut self, session: usize) {
-        self.clients[session] = Client { wire: None, id: 0, password: Vec::new() };
+        self.clients[session] = Client { connection: None, id: 0, password: Vec::new() };
     }
 
     pub(crate) fn send(&mut self, session: usize, ops: &[Op]) {
         let base = self.base;
-        let Some(wire) = &mut self.clients[session].wire else { panic!("session {session} is not open") };
+        let Some(connection) = &mut self.clients[session].connection else {
+            panic!("session {session} is not open")
+        };
         let mut w = Writer::new();
         for op in ops {
             let xid = match op {
                 Op::Request(Request::Auth { .. }) => xid::AUTH,
                 Op::Request(Request::SetWatches { .. } | Request::SetWatches2 { .. }) => xid::SET_WATCHES,
                 _ => {
-                    wire.next_xid += 1;
-                    wire.next_xid
+                    connection.next_xid += 1;
+                    connection.next_xid
                 }
             };
             let op_code = op.code();
-            wire.pending.insert(xid, op_code);
+            connection.pending.insert(xid, op_code);
             w.frame(|w| {
                 RequestHeader { xid, op: op_code }.encode(w);
                 match op {
@@ -199,36 +163,36 @@ impl Side {
                 }
             });
         }
-        wire.write(w);
+        connection.wire.write(&w.into_bytes());
     }
 
     pub(crate) fn send_pings(&mut self, sessions: &[usize]) {
         for session in sessions {
-            let Some(wire) = &mut self.clients[*session].wire else { continue };
+            let Some(connection) = &mut self.clients[*session].connection else { continue };
             let mut w = Writer::new();
             w.frame(|w| RequestHeader { xid: xid::PING, op: Request::Ping.op_code() }.encode(w));
-            wire.write(w);
-            *wire.pending.entry(xid::PING).or_default() += 1;
+            connection.wire.write(&w.into_bytes());
+            *connection.pending.entry(xid::PING).or_default() += 1;
         }
     }
 
     /// What a session heard before the answer to its last ping.
     pub(crate) fn read_to_ping(&mut self, session: usize) -> Vec<Line> {
         let mut lines = Vec::new();
-        while let Some(wire) = &mut self.clients[session].wire {
-            let pings = wire.pending.get(&xid::PING).copied().unwrap_or(0);
+        while let Some(connection) = &mut self.clients[session].connection {
+            let pings = connection.pending.get(&xid::PING).copied().unwrap_or(0);
             if pings == 0 {
                 break;
             }
             match self.read_line(session) {
                 Some(Line::Reply { xid: xid::PING, .. }) => {
-                    if let Some(wire) = &mut self.clients[session].wire {
-                        wire.pending.insert(xid::PING, pings - 1);
+                    if let Some(connection) = &mut self.clients[session].connection {
+                        connection.pending.insert(xid::PING, pings - 1);
                     }
                 }
                 Some(line) => lines.push(line),
                 None => {
-                    self.clients[session].wire = None;
+                    self.clients[session].connection = None;
                     lines.push(Line::Closed);
                 }
             }
@@ -243,13 +207,13 @@ impl Side {
             lines.push(line);
         }
         lines.push(Line::Closed);
-        self.clients[session].wire = None;
+        self.clients[session].connection = None;
         lines
     }
 
     fn read_line(&mut self, session: usize) -> Option<Line> {
-        let wire = self.clients[session].wire.as_mut()?;
-        let frame = wire.read_frame()?;
+        let connection = self.clients[session].connection.as_mut()?;
+        let frame = connection.wire.read_frame()?;
         let mut r = Reader::new(&frame);
         let header = ReplyHeader::decode(&mut r).expect("a reply header");
         if header.xid == xid::NOTIFICATION {
@@ -260,7 +224,7 @@ impl Side {
         if header.xid == xid::PING {
             return Some(Line::Reply { xid: header.xid, zxid: 0, err: header.err, body: None });
         }
-        let op = *wire.pending.get(&header.xid).expect("an answer to what was asked");
+        let op = *connection.pending.get(&header.xid).expect("an answer to what was asked");
         let body = (header.err == 0)
             .then(|| Response::decode(op, r).unwrap_or_else(|e| panic!("answer to operation {op}: {e}")))
             .map(|body| self.comparable(body));
