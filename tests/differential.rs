@@ -251,7 +251,9 @@ impl Comparison {
         ours.sort_by_key(|line| format!("{line:?}"));
         theirs.sort_by_key(|line| format!("{line:?}"));
         check_equal(&self.history, session, &ours, &theirs);
-        self.sides.each_mut().map(|side| side.forget(session));
+        for side in &mut self.sides {
+            side.forget(session);
+        }
         self.barrier(session, true, totals);
     }
 
@@ -280,7 +282,9 @@ impl Comparison {
         self.barrier(session, true, totals);
         let [ours, theirs] = self.sides.each_mut().map(|side| side.attach(session, 10_000, true));
         assert_eq!(ours, theirs, "an expired session");
-        self.sides.each_mut().map(|side| side.forget(session));
+        for side in &mut self.sides {
+            side.forget(session);
+        }
         self.open(session);
     }
 }
