@@ -6,10 +6,12 @@ pub mod embedded;
 pub mod error;
 pub mod path;
 pub mod proto;
+pub mod recipes;
 pub mod time;
 pub mod zk;
 
 pub use client::{Client, Options, State, StateEvent};
 pub use error::{Code, Error, Result};
+pub use recipes::mutex::{Hold, Mutex, MutexOptions};
 pub use time::Time;
 pub use zk::Zk;

@@ -102,8 +102,8 @@ pub struct Answer {
 
 /// Withdraws a request whose outcome nobody waits for any more.
 pub(crate) trait Withdraw: Send + Sync {
-    /// It is never sent if it was not sent yet.
-    fn withdraw(&self, tag: u64);
+    /// It is never sent if it was not sent yet; true if so.
+    fn withdraw(&self, tag: u64) -> bool;
 }
 
 /// A request's outcome, to be awaited. Dropping it withdraws a request that was not sent yet.
@@ -122,6 +122,14 @@ impl Reply {
     pub fn channel() -> (ReplySender, Self) {
         let (sender, outcome) = oneshot::channel();
         (ReplySender(sender), Self { outcome, withdraw: None })
+    }
+
+    /// Withdraws the request if it was not sent yet. Otherwise its outcome is still to come.
+    pub fn withdraw(mut self) -> Option<Self> {
+        match self.withdraw.take() {
+            Some((by, tag)) if by.withdraw(tag) => None,
+            _ => Some(self),
+        }
     }
 
     pub(crate) fn withdrawn_by(mut self, by: Arc<dyn Withdraw>, tag: u64) -> Self {

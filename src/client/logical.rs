@@ -299,9 +299,13 @@ impl Logical {
         })
     }
 
-    /// Nobody waits for this request any more. It is never sent if it was not sent yet.
-    pub(crate) fn withdraw(&mut self, tag: Tag) {
-        drop(self.take(tag));
+    /// Nobody may wait for this request any more. If it was not sent yet it never is, and this is true.
+    pub(crate) fn withdraw(&mut self, tag: Tag) -> bool {
+        let unsent = self.ops.get(&tag).is_some_and(|op| !op.sent);
+        if unsent {
+            drop(self.take(tag));
+        }
+        unsent
     }
 
     /// Removes a request from the books.

@@ -118,8 +118,8 @@ impl Inner {
 }
 
 impl Withdraw for Inner {
-    fn withdraw(&self, tag: u64) {
-        self.with(|logical, _| logical.withdraw(tag));
+    fn withdraw(&self, tag: u64) -> bool {
+        self.with(|logical, _| logical.withdraw(tag))
     }
 }
 

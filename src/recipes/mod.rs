@@ -1,0 +1,7 @@
+//! The recipes: one file each, written over the trait [`crate::Zk`] alone.
+
+pub mod contender;
+mod contents;
+pub mod mutex;
+mod node;
+mod patience;

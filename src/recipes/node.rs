@@ -1,0 +1,220 @@
+//! The life of one lock node: how it is found again when its creation was not answered, and how it
+//! is removed for certain.
+
+use super::{contender, contents};
+use crate::error::{Code, Error, Result};
+use crate::path;
+use crate::proto::{MultiOp, Response, Stat};
+use crate::zk::{OpOptions, Reply, Zk};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The first and the longest pause before something that failed is tried again.
+const PAUSE: Duration = Duration::from_millis(20);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// A lock node of ours, identified by its path *and* its czxid: a parent that was made anew repeats names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LockNode {
+    pub(super) path: String,
+    pub(super) sequence: i32,
+    pub(super) czxid: i64,
+    pub(super) session: i64,
+}
+
+impl LockNode {
+    /// The node that a creation on this session answered with.
+    pub(super) fn new(path: String, stat: &Stat, session: i64, patterns: &[String]) -> Result<Self> {
+        match contender::sequence(path::name(&path), patterns) {
+            Some(sequence) => Ok(Self { path, sequence, czxid: stat.czxid, session }),
+            None => Err(Error::new(Code::PROTOCOL)
+                .during("create", Some(&path))
+                .because("the server answered with a name without a sequence number")),
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        path::name(&self.path)
+    }
+}
+
+/// The options of one step on a session: a session's timeout without an answer is long enough to ask again.
+pub(super) fn step(zk: &Arc<dyn Zk>, session: i64) -> OpOptions {
+    OpOptions::until(zk.now() + zk.session().timeout).on(session)
+}
+
+/// Whether an error says nothing about ZooKeeper's nodes and passes by itself.
+pub(super) fn is_passing(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        Code::CONNECTION_LOSS
+            | Code::OPERATION_TIMEOUT
+            | Code::NOT_SENT
+            | Code::OUTCOME_UNKNOWN
+            | Code::SESSION_MOVED
+            | Code::REQUEST_TIMEOUT
+            | Code::THROTTLED_OP
+            | Code::NOT_READ_ONLY
+    )
+}
+
+/// Whether an error says that the session, and with it every ephemeral node of it, is over.
+pub(super) fn is_session_over(error: &Error) -> bool {
+    matches!(error.code(), Code::SESSION_EXPIRED | Code::UNKNOWN_SESSION | Code::CLOSED | Code::AUTH_FAILED)
+}
+
+/// A pause that grows from call to call.
+#[derive(Debug)]
+pub(super) struct Pause(Duration);
+
+impl Pause {
+    pub(super) fn new() -> Self {
+        Self(PAUSE)
+    }
+
+    pub(super) async fn rest(&mut self, zk: &Arc<dyn Zk>) {
+        let until = zk.now() + self.0;
+        self.0 = (self.0 * 2).min(MAX_PAUSE);
+        zk.sleep_until(until).await;
+    }
+}
+
+/// What became of a node that was to be removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Removal {
+    /// We deleted it.
+    Deleted,
+    /// It was gone before we deleted it.
+    Gone,
+    /// Its session is over, and took it along.
+    SessionOver,
+    /// The server will not let us.
+    Refused(Error),
+}
+
+/// Removes a node of ours, however long that takes: it ends when the node is gone or its session is
+/// over. A deletion that was not answered is repeated only while the node with our czxid is there.
+pub(super) async fn remove(zk: Arc<dyn Zk>, node: LockNode) -> Removal {
+    let mut pause = Pause::new();
+    // Whether a deletion of ours may have been applied without an answer.
+    let mut doubt = false;
+    loop {
+        let error = match zk.delete(&node.path, -1, step(&zk, node.session)).await {
+            Ok(()) => return Removal::Deleted,
+            Err(error) => error,
+        };
+        match error.code() {
+            Code::NO_NODE if doubt => return Removal::Deleted,
+            Code::NO_NODE => return Removal::Gone,
+            _ if is_session_over(&error) => return Removal::SessionOver,
+            _ if !is_passing(&error) => {
+                log::error!("the lock node could not be removed and stays while its session lives: {error}");
+                return Removal::Refused(error);
+            }
+            _ => {}
+        }
+        // Whoever finds the name taken by another node must leave that one alone.
+        while error.code() == Code::OUTCOME_UNKNOWN {
+            doubt = true;
+            match zk.exists(&node.path, step(&zk, node.session)).await {
+                Ok(Some(stat)) if stat.czxid == node.czxid => break,
+                Ok(_) => return Removal::Deleted,
+                Err(error) if is_session_over(&error) => return Removal::SessionOver,
+                Err(error) if !is_passing(&error) => return Removal::Refused(error),
+                Err(_) => pause.rest(&zk).await,
+            }
+        }
+        pause.rest(&zk).await;
+    }
+}
+
+/// Finds out whether a creation was applied whose answer did not come, and which node it made.
+///
+/// A transaction is committed behind the creation first, as a barrier: `multi[check(parent)]` goes
+/// through the quorum, so whatever the session wrote before it is decided. (`sync` would not do: a
+/// leader that was deposed answers it.) What is then seen on the same session is final.
+pub(super) async fn recover(
+    zk: &Arc<dyn Zk>,
+    parent: &str,
+    id: &str,
+    session: i64,
+) -> Result<Option<(String, Stat)>> {
+    let mut pause = Pause::new();
+    loop {
+        match look(zk, parent, id, session).await {
+            Err(error) if is_passing(&error) => pause.rest(zk).await,
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn look(zk: &Arc<dyn Zk>, parent: &str, id: &str, session: i64) -> Result<Option<(String, Stat)>> {
+    let barrier = zk.multi(vec![MultiOp::Check { path: parent.to_owned(), version: -1 }], step(zk, session));
+    let ephemerals = zk.ephemerals(parent, step(zk, session));
+    match barrier.await {
+        Ok(_) => {}
+        Err(error) if error.code() == Code::NO_NODE => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let mine: Vec<String> = match ephemerals.await {
+        Ok(paths) => paths.into_iter().filter(|at| path::parent(at) == Some(parent)).collect(),
+        // Servers before 3.6 do not have it.
+        Err(error) if error.code() == Code::UNIMPLEMENTED => {
+            match zk.children(parent, step(zk, session)).await {
+                Ok((names, _)) => names.iter().map(|name| path::join(parent, name)).collect(),
+                Err(error) if error.code() == Code::NO_NODE => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(error) => return Err(error),
+    };
+    // All at once: these are the locks of one client below one path.
+    let reads: Vec<_> = mine.iter().map(|at| zk.get(at, step(zk, session))).collect();
+    for (at, read) in mine.iter().zip(reads) {
+        match read.await {
+            Ok((data, stat)) if stat.ephemeral_owner == session && contents::has_id(&data, id) => {
+                return Ok(Some((at.clone(), stat)));
+            }
+            Ok(_) => {}
+            Err(error) if matches!(error.code(), Code::NO_NODE | Code::NO_AUTH) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// Sees to it that a creation which nobody waits for any more leaves no node behind. `creation` is
+/// what its answer comes by, or `None` where it is known already that none will come.
+pub(super) async fn forget(
+    zk: Arc<dyn Zk>,
+    creation: Option<Reply>,
+    parent: String,
+    id: String,
+    session: i64,
+    patterns: Vec<String>,
+) {
+    let answered = match creation {
+        Some(creation) => creation.await,
+        None => Err(Code::OUTCOME_UNKNOWN.into()),
+    };
+    let found = match answered {
+        Ok(answer) => match answer.response {
+            Response::Create2 { path, stat } => Some((path, stat)),
+            _ => None,
+        },
+        Err(error) if error.code() == Code::OUTCOME_UNKNOWN => {
+            recover(&zk, &parent, &id, session).await.unwrap_or_else(|error| {
+                if !is_session_over(&error) {
+                    log::error!("a lock node may have been left behind while its session lives: {error}");
+                }
+                None
+            })
+        }
+        Err(_) => None,
+    };
+    if let Some((path, stat)) = found
+        && let Ok(node) = LockNode::new(path, &stat, session, &patterns)
+    {
+        remove(zk, node).await;
+    }
+}
