@@ -203,7 +203,11 @@ impl Comparison {
 
     fn reconnect(&mut self, session: usize, totals: &mut Totals) {
         totals.reconnects += 1;
-        self.history.push(format!("session {session}: reconnect"));
+        let drops = self.rng.bool();
+        self.history.push(format!("session {session}: reconnect, drops={drops}"));
+        if drops {
+            self.sides.iter_mut().for_each(|side| side.drop_connection(session));
+        }
         let timeout_ms = self.rng.i32(9_000..20_000);
         self.attach(session, timeout_ms);
         let op = self.generator.set_watches(&mut self.rng);

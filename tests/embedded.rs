@@ -287,3 +287,12 @@ fn four_letter_words_are_answered_and_the_connection_closed() {
     assert!(ask("conf").contains(&format!("clientPort={}\n", server.port())));
     assert!(ask("stat").contains("Clients:\n"));
 }
+
+#[test]
+fn a_session_attached_to_again_closes_its_other_connection() {
+    let (_server, address) = start();
+    let mut session = Session::open(address, 10_000);
+    let mut again = session.attach(address).expect("the session lives");
+    assert_eq!(session.ask(Request::Ping), Answer::Closed);
+    assert!(matches!(again.ask(Request::Ping), Answer::Ok(_)));
+}

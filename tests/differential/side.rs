@@ -110,10 +110,11 @@ impl Side {
         response.timeout_ms
     }
 
-    /// Attaches to the session again, and gives the negotiated timeout.
+    /// Attaches to the session again, and gives the negotiated timeout. The connection that it has is closed by
+    /// the server, also if the password is wrong.
     pub(crate) fn attach(&mut self, session: usize, timeout_ms: i32, right: bool) -> Option<i32> {
         let client = &mut self.clients[session];
-        client.connection = None;
+        let before = client.connection.take();
         let password = if right { client.password.clone() } else { vec![7; 16] };
         let (wire, response) = Wire::connect(self.address, &handshake(timeout_ms, client.id, &password, 0))?;
         if response.timeout_ms > 0 {
@@ -121,6 +122,9 @@ impl Side {
             client.connection = Some(Connection::new(wire));
         } else {
             assert_eq!((response.session_id, response.password), (0, vec![0; 16]));
+        }
+        if let Some(mut before) = before {
+            while before.wire.read_frame().is_some() {}
         }
         Some(response.timeout_ms)
     }
