@@ -83,6 +83,9 @@ pub struct SessionView {
     pub timeout: std::time::Duration,
     /// When a server was last heard.
     pub last_heard: Time,
+    /// Until when the session is certain to live at the servers; `None` while nothing proves it yet.
+    /// It counts on the servers' session timeout and their tick, and on nothing else of theirs.
+    pub valid_until: Option<Time>,
 }
 
 /// An answered request.

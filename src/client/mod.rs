@@ -1,7 +1,10 @@
 //! The client: a session with ZooKeeper that survives what can be survived and says what cannot.
 
 mod driver;
+#[cfg(test)]
+mod fake;
 mod hosts;
+mod lease;
 mod logical;
 mod options;
 pub(crate) mod process;
