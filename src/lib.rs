@@ -1,6 +1,8 @@
 //! Distributed locks and leader elections on Apache ZooKeeper.
 
 pub mod client;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 pub mod error;
 #[cfg(feature = "capi")]
 pub mod ffi;
