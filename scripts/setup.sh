@@ -30,6 +30,8 @@ look() {
     have cc || missing="$missing gcc libc6-dev"
     have pkg-config || missing="$missing pkg-config"
     have make || missing="$missing make"
+    # For cargo's downloads.
+    [ -d /etc/ssl/certs ] || [ -d /etc/pki/tls ] || missing="$missing ca-certificates"
     if [ "$goal" != build ]; then
         have java || missing="$missing default-jre-headless"
         [ -e /usr/share/java/zookeeper.jar ] || [ -n "${ZKHELPER_ZOOKEEPER_CLASSPATH:-}" ] ||

@@ -17,7 +17,10 @@ fi
 mkdir -p "$target"
 fresh=$(mktemp -d "$target/zookeeper-3.9.XXXXXX")
 trap 'rm -rf "$fresh"' EXIT
-mvn -q -B -f $list -DoutputDirectory="$fresh" dependency:copy-dependencies >&2
+if ! said=$(mvn -q -B -f $list -DoutputDirectory="$fresh" dependency:copy-dependencies 2>&1); then
+    echo "$said" >&2
+    exit 1
+fi
 # Copied last, so that it stands for a whole fetch; moved at once, so that no test sees a half.
 cp $list "$fresh/fetched.xml"
 chmod 755 "$fresh"
