@@ -30,8 +30,8 @@ mod words;
 pub use faults::{Moment, Operation, SessionInfo};
 
 use crate::error::{Code, Error, Result};
+use crate::sync::Mutex;
 use nix::sys::signal::{SigSet, SigmaskHow};
-use parking_lot::Mutex;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
