@@ -96,7 +96,8 @@ impl MutexOptions {
         Ok(())
     }
 
-    fn validate(&self) -> Result<()> {
+    /// Refuses values that cannot work.
+    pub fn validate(&self) -> Result<()> {
         let refuse = |why: String| Err(Error::new(Code::BAD_ARGUMENT).because(why));
         if self.acl.is_empty() {
             return refuse("the access control list is empty: nobody could use the lock".to_owned());
