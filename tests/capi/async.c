@@ -313,6 +313,40 @@ static void logs(zkh_client client)
     CHECK(second.destroyed == 1 && second.records == 0 && zkh_log_dropped() == 0);
 }
 
+/* A callback that is too slow loses records, and is told how many. */
+
+static pthread_mutex_t held_up = PTHREAD_MUTEX_INITIALIZER;
+static int told_of_dropped;
+
+static void slow_log(void *user_data, int32_t level, const char *target, const char *message)
+{
+    (void)user_data, (void)target;
+    pthread_mutex_lock(&held_up);
+    if (level == ZKH_LOG_WARN && strstr(message, "log records were dropped") != NULL)
+        told_of_dropped += atoi(message);
+    pthread_mutex_unlock(&held_up);
+}
+
+static void drops_log_records(void)
+{
+    OK(zkh_log_set_callback(ZKH_LOG_WARN, slow_log, NULL, NULL, &err));
+    pthread_mutex_lock(&held_up);
+    for (int i = 0; i < 6000; i++)
+        CHECK(zkh_mutex_free((zkh_mutex){42}) == ZKH_BAD_HANDLE);
+    int dropped = (int)zkh_log_dropped();
+    CHECK(dropped > 0 && dropped < 6000);
+    pthread_mutex_unlock(&held_up);
+    for (int told = 0; told < dropped;) {
+        pthread_mutex_lock(&held_up);
+        told = told_of_dropped;
+        pthread_mutex_unlock(&held_up);
+        struct timespec pause = {0, 1000000};
+        nanosleep(&pause, NULL);
+    }
+    OK(zkh_log_set_callback(ZKH_LOG_OFF, NULL, NULL, NULL, &err));
+    CHECK(told_of_dropped == dropped);
+}
+
 int main(int argc, char **argv)
 {
     CHECK(argc > 1);
@@ -327,6 +361,7 @@ int main(int argc, char **argv)
     keeps_order(client);
     tells_states();
     logs(client);
+    drops_log_records();
     OK(zkh_client_close(client, -1, &err));
     CHECK(zkh_client_free(client) == ZKH_OK);
     printf("each callback came once\n");
