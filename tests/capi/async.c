@@ -151,6 +151,32 @@ static void frees_under_waiters(zkh_client client, int rounds)
     CHECK(zkh_mutex_free(holder) == ZKH_OK);
 }
 
+/* The same with a client that nothing answers. */
+static void *waits_connected(void *client)
+{
+    zkh_status status = zkh_client_wait_connected(*(zkh_client *)client, -1, NULL);
+    CHECK(status == ZKH_CLOSED || status == ZKH_BAD_HANDLE);
+    return NULL;
+}
+
+static void frees_client_under_waiters(void)
+{
+    zkh_client nowhere = {0};
+    struct outcome o = OUTCOME, cancelled = OUTCOME;
+    zkh_op op = {0};
+    pthread_t thread;
+    OK(zkh_client_new("127.0.0.1:1", NULL, &nowhere, &err));
+    CHECK(pthread_create(&thread, NULL, waits_connected, &nowhere) == 0);
+    OK(zkh_client_wait_connected_async(nowhere, -1, done, &o, destroy, NULL, &err));
+    OK(zkh_client_wait_connected_async(nowhere, -1, done, &cancelled, destroy, &op, &err));
+    OK(zkh_op_cancel(op, &err));
+    CHECK(await(&cancelled) == ZKH_CANCELLED && destroyed(&o) == 0);
+    CHECK(zkh_client_free(nowhere) == ZKH_OK);
+    CHECK(destroyed(&o) == 1 && o.calls == 1 && o.status == ZKH_CLOSED);
+    CHECK(strstr(o.message, "the handle was freed meanwhile") != NULL);
+    pthread_join(thread, NULL);
+}
+
 /* ---- order ---- */
 
 static int next_in_order;
@@ -358,6 +384,7 @@ int main(int argc, char **argv)
     cancel_races(client, rounds);
     frees_in_callback(client);
     frees_under_waiters(client, rounds);
+    frees_client_under_waiters();
     keeps_order(client);
     tells_states();
     logs(client);
