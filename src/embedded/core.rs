@@ -7,7 +7,7 @@ use super::outbox::Outbox;
 use super::sessions::{Now, Session};
 use super::watches::ConnectionId;
 use crate::error::Code;
-use crate::proto::{CREATE_FLAGS, DecodeError, Reader, Writer};
+use crate::proto::{CREATE_FLAGS, DecodeError, Reader, Writer, has_null_data};
 use crate::proto::{ConnectRequest, ReplyHeader, Request, RequestHeader, Response, op_code, xid};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -71,15 +71,20 @@ impl Inner {
         }
     }
 
-    fn reply(&mut self, to: ConnectionId, header: ReplyHeader, body: Option<&Response>) {
+    fn reply(&mut self, to: ConnectionId, header: ReplyHeader, body: Option<&Response>, null_data: bool) {
         // Events go before the answer to the request that caused them.
         self.deliver();
         self.sent += 1;
         if let Some((_, outbox)) = self.outboxes.get(&to) {
             outbox.push(|w| {
                 header.encode(w);
-                if let Some(body) = body {
-                    body.encode(w);
+                match body {
+                    Some(Response::Data { stat, .. }) if null_data => {
+                        w.i32(-1);
+                        stat.encode(w);
+                    }
+                    Some(body) => body.encode(w),
+                    None => {}
                 }
             });
         }
@@ -327,6 +332,7 @@ fn shake_hands(inner: &mut Inner, id: ConnectionId, frame: &[u8], now: Now) -> N
 fn request(inner: &mut Inner, id: ConnectionId, session: i64, frame: &[u8], now: Now) -> Next {
     let mut reader = Reader::new(frame);
     let Ok(header) = RequestHeader::decode(&mut reader) else { return Next::Close };
+    let null_data = has_null_data(header.op, frame.get(RequestHeader::LEN..).unwrap_or_default());
     let request = Request::decode(header.op, &mut reader);
     if inner.plan.isolated && request.as_ref().is_ok_and(|request| needs_quorum(request.as_ref())) {
         return Next::Hold;
@@ -353,7 +359,7 @@ fn request(inner: &mut Inner, id: ConnectionId, session: i64, frame: &[u8], now:
         return Next::Close;
     }
     let (is_ping, is_auth) = (matches!(request, Request::Ping), matches!(request, Request::Auth { .. }));
-    let outcome = inner.machine.apply(id, request, now);
+    let outcome = inner.machine.apply(id, request, null_data, now);
     if cut.is_some() {
         inner.deliver();
         return Next::Close;
@@ -367,7 +373,7 @@ fn request(inner: &mut Inner, id: ConnectionId, session: i64, frame: &[u8], now:
         },
         err: outcome.result.as_ref().err().map_or(0, |code| code.number()),
     };
-    inner.reply(id, reply, outcome.result.as_ref().ok());
+    inner.reply(id, reply, outcome.result.as_ref().ok(), outcome.null_data);
     if outcome.close { Next::Close } else { Next::Continue }
 }
 
@@ -396,6 +402,6 @@ fn unreadable(inner: &mut Inner, op: i32, error: &DecodeError) -> Code {
 fn refuse(inner: &mut Inner, id: ConnectionId, xid: i32, code: Code, next: Next) -> Next {
     let zxid = if code == Code::UNIMPLEMENTED { NO_ZXID } else { inner.machine.zxid() };
     let header = ReplyHeader { xid, zxid, err: code.number() };
-    inner.reply(id, header, None);
+    inner.reply(id, header, None, false);
     next
 }

@@ -36,13 +36,19 @@ pub(super) enum Handshake {
 /// The answer to a request.
 pub(super) struct Outcome {
     pub(super) result: Result<Response, Code>,
+    /// Whether the data that the answer has is null, and not empty.
+    pub(super) null_data: bool,
     /// Whether the connection is closed after the answer.
     pub(super) close: bool,
 }
 
 impl Outcome {
+    fn last(result: Result<Response, Code>) -> Self {
+        Self { result, null_data: false, close: true }
+    }
+
     fn of(result: Result<Response, Code>) -> Self {
-        Self { result, close: false }
+        Self { result, null_data: false, close: false }
     }
 }
 
@@ -175,32 +181,47 @@ impl Machine {
         }
     }
 
-    /// Does what a connection asks for, in the name of its session.
-    pub(super) fn apply(&mut self, connection: ConnectionId, request: Request, now: Now) -> Outcome {
+    /// Does what a connection asks for, in the name of its session. `null_data` says that what the request has
+    /// as its data is null, and not empty.
+    pub(super) fn apply(
+        &mut self,
+        connection: ConnectionId,
+        request: Request,
+        null_data: bool,
+        now: Now,
+    ) -> Outcome {
+        let data_of = |data: Vec<u8>| (!null_data).then_some(data);
         let Some(session) = self.session_of(connection) else {
-            return Outcome { result: Err(Code::SESSION_EXPIRED), close: true };
+            return Outcome::last(Err(Code::SESSION_EXPIRED));
         };
         match request {
             Request::Create { path, data, acl, mode, ttl_ms, with_stat } => {
-                self.write(connection, session, now, |p| p.create(path, data, &acl, mode, ttl_ms, with_stat))
+                self.write(connection, session, now, |p| {
+                    p.create(path, data_of(data), &acl, mode, ttl_ms, with_stat)
+                })
             }
             Request::Delete { path, version } => {
                 self.write(connection, session, now, |p| p.delete(path, version))
             }
             Request::SetData { path, data, version } => {
-                self.write(connection, session, now, |p| p.set_data(path, data, version))
+                self.write(connection, session, now, |p| p.set_data(path, data_of(data), version))
             }
             Request::SetAcl { path, acl, version } => {
                 self.write(connection, session, now, |p| p.set_acl(path, &acl, version))
             }
             Request::Multi(ops) => Outcome::of(self.multi(connection, session, ops, now)),
             // Not an operation of its own, to a server.
-            Request::Check { .. } => Outcome { result: Err(Code::UNIMPLEMENTED), close: true },
+            Request::Check { .. } => Outcome::last(Err(Code::UNIMPLEMENTED)),
             Request::CloseSession => {
                 self.close_session(session);
-                Outcome { result: Ok(Response::Empty), close: true }
+                Outcome::last(Ok(Response::Empty))
             }
             Request::Auth { scheme, auth } => self.authenticate(connection, &scheme, &auth),
+            Request::GetData { path, watch } => {
+                let result = self.get_data(connection, &path, watch);
+                let null_data = self.tree.get(&path).is_some_and(|node| node.data.is_none());
+                Outcome { result, null_data, close: false }
+            }
             request => Outcome::of(self.read(connection, session, request)),
         }
     }
@@ -220,7 +241,7 @@ impl Machine {
         });
         match known {
             Some(()) => Outcome::of(Ok(Response::Empty)),
-            None => Outcome { result: Err(Code::AUTH_FAILED), close: true },
+            None => Outcome::last(Err(Code::AUTH_FAILED)),
         }
     }
 
@@ -387,14 +408,6 @@ impl Machine {
                 }
                 found.map(Response::Stat).ok_or(Code::NO_NODE)
             }
-            Request::GetData { path, watch } => {
-                let node = self.readable(connection, &path, permissions::READ)?;
-                let response = Response::Data { data: node.data.clone(), stat: node.stat() };
-                if watch {
-                    self.data_watches.add(&path, connection, Modes::ONE_SHOT);
-                }
-                Ok(response)
-            }
             Request::GetChildren { path, watch } => {
                 let (children, _) = self.children(connection, &path, watch)?;
                 Ok(Response::Children { children })
@@ -467,6 +480,7 @@ impl Machine {
             // Those that `apply` does itself.
             Request::Create { .. }
             | Request::Delete { .. }
+            | Request::GetData { .. }
             | Request::SetData { .. }
             | Request::SetAcl { .. }
             | Request::Check { .. }
@@ -474,6 +488,15 @@ impl Machine {
             | Request::Auth { .. }
             | Request::CloseSession => Err(Code::UNIMPLEMENTED),
         }
+    }
+
+    fn get_data(&mut self, connection: ConnectionId, path: &str, watch: bool) -> Result<Response, Code> {
+        let node = self.readable(connection, path, permissions::READ)?;
+        let response = Response::Data { data: node.data.clone().unwrap_or_default(), stat: node.stat() };
+        if watch {
+            self.data_watches.add(path, connection, Modes::ONE_SHOT);
+        }
+        Ok(response)
     }
 
     fn children(
@@ -494,9 +517,12 @@ impl Machine {
         let mut results = Vec::with_capacity(ops.len());
         for op in ops {
             let answer = match op {
-                MultiOp::GetData { path } => self
-                    .readable(connection, &path, permissions::READ)
-                    .map(|node| MultiResult::GetData { data: node.data.clone(), stat: node.stat() }),
+                MultiOp::GetData { path } => {
+                    self.readable(connection, &path, permissions::READ).map(|node| MultiResult::GetData {
+                        data: node.data.clone().unwrap_or_default(),
+                        stat: node.stat(),
+                    })
+                }
                 MultiOp::GetChildren { path } => self
                     .children(connection, &path, false)
                     .map(|(children, _)| MultiResult::GetChildren { children }),

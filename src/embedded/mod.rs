@@ -11,7 +11,8 @@
 //! # Ok::<(), zkhelper::Error>(())
 //! ```
 //!
-//! What differs from Apache ZooKeeper: data that is null reads as empty, quotas are kept nowhere, SASL, TLS
+//! What differs from Apache ZooKeeper: data that a transaction sets to null reads as empty, quotas are
+//! kept nowhere, SASL, TLS
 //! and reconfiguration are refused, and a container check deletes all it finds at once.
 
 mod acl;

@@ -13,12 +13,14 @@ pub(crate) enum Op {
     Request(Request),
     /// An operation's number and the words of its body.
     Raw(i32, Vec<i32>),
+    /// The same request with null for its data.
+    NullData(Request),
 }
 
 impl Op {
     pub(crate) fn code(&self) -> i32 {
         match self {
-            Self::Request(request) => request.op_code(),
+            Self::Request(request) | Self::NullData(request) => request.op_code(),
             Self::Raw(code, _) => *code,
         }
     }
@@ -52,12 +54,15 @@ impl std::fmt::Debug for Op {
             Self::Request(Request::SetWatches { relative_zxid, data, exist, child }) => {
                 write!(f, "setWatches {relative_zxid} {data:?} {exist:?} {child:?}")
             }
+            Self::NullData(request) => write!(f, "{request:?} with null data"),
             Self::Request(request) => write!(f, "{request:?}"),
             Self::Raw(code, body) => write!(f, "operation {code} {body:x?}"),
         }
     }
 }
 
+/// A change of the ensemble, which servers refuse as they are set up here.
+const RECONFIG: i32 = 16;
 /// Names that have any access control list.
 const ANY: [&str; 3] = ["a", "b", "c"];
 /// Names that are always open to everybody.
@@ -246,13 +251,18 @@ impl Generator {
     pub(crate) fn operation(&self, rng: &mut Rng) -> Op {
         let path = self.any_path(rng);
         let version = version(rng);
-        Op::Request(match rng.u8(0..100) {
+        let null_data = rng.u8(0..10) == 0;
+        let request = match rng.u8(0..100) {
             0..24 => {
                 let (path, acl, mode, ttl_ms, with_stat) = self.create_parts(rng, false);
-                Request::Create { path, data: data(rng), acl, mode, ttl_ms, with_stat }
+                let data = if null_data { Vec::new() } else { data(rng) };
+                Request::Create { path, data, acl, mode, ttl_ms, with_stat }
             }
             24..36 => Request::Delete { path, version },
-            36..44 => Request::SetData { path, data: data(rng), version },
+            36..44 => {
+                let data = if null_data { Vec::new() } else { data(rng) };
+                Request::SetData { path, data, version }
+            }
             44..52 => {
                 let may = self.has_39 || Self::is_open(&path);
                 let watch = self.one_shot(rng, &path);
@@ -288,7 +298,11 @@ impl Generator {
             94 => Request::WhoAmI,
             95..98 => return self.set_watches(rng),
             _ => return unreadable(rng, self.has_39),
-        })
+        };
+        match request {
+            Request::Create { .. } | Request::SetData { .. } if null_data => Op::NullData(request),
+            request => Op::Request(request),
+        }
     }
 
     fn add_watch(&self, rng: &mut Rng) -> Op {
@@ -365,16 +379,17 @@ impl Generator {
 /// A body that ends early, or claims what there is not. Other writes than a transaction are left out on 3.8,
 /// where they use up a zxid.
 fn unreadable(rng: &mut Rng, has_39: bool) -> Op {
-    let bodies: [(i32, &[i32]); 7] = [
+    let bodies: [(i32, &[i32]); 8] = [
         (op_code::GET_DATA, &[]),
         (op_code::MULTI, &[op_code::CREATE]),
         (op_code::EXISTS, &[-2]),
         (op_code::SET_WATCHES, &[0, 0, 5]),
+        (RECONFIG, &[-1, -1, -1, -1, -1]),
         (op_code::SET_DATA, &[100, 0]),
         (op_code::CREATE, &[i32::MAX]),
         (op_code::DELETE, &[1]),
     ];
-    let (op, body) = bodies[rng.usize(0..if has_39 { 7 } else { 4 })];
+    let (op, body) = bodies[rng.usize(0..if has_39 { 8 } else { 5 })];
     Op::Raw(op, body.to_vec())
 }
 
