@@ -142,6 +142,11 @@ impl Reply {
 }
 
 impl ReplySender {
+    /// Whether nobody waits for the outcome any more.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
     /// Completes the reply.
     pub fn send(self, outcome: Result<Answer>) {
         // Whoever asked may have gone; that is theirs to decide.

@@ -197,6 +197,16 @@ impl Rig {
         self.deliver();
     }
 
+    /// A new connection, on which nothing was heard yet.
+    pub(super) fn forget(&mut self) {
+        self.ear = Ear::new();
+    }
+
+    /// The requests in these bytes.
+    pub(super) fn hear(&mut self, bytes: &[u8]) -> Vec<Sent> {
+        self.ear.hear(bytes).1
+    }
+
     fn deliver(&mut self) {
         for (reply, outcome) in self.logical.take_finished() {
             reply.send(outcome);
@@ -232,16 +242,21 @@ impl Rig {
         sent.remove(0)
     }
 
-    pub(super) fn ask_with(&mut self, request: Request, options: OpOptions) -> Asked {
+    fn submit(&mut self, request: Request, options: OpOptions, watch: Option<NewWatch>) -> Asked {
         let (sender, reply) = Reply::channel();
-        let tag = match self.logical.submit(self.now, request, options, Some(sender), None) {
+        let tag = match self.logical.submit(self.now, request, options, Some(sender), watch) {
             Ok(tag) => tag,
             Err((sender, error)) => {
                 sender.expect("it is handed back").send(Err(error));
                 0
             }
         };
+        self.deliver();
         Asked { tag, reply }
+    }
+
+    pub(super) fn ask_with(&mut self, request: Request, options: OpOptions) -> Asked {
+        self.submit(request, options, None)
     }
 
     pub(super) fn ask(&mut self, request: Request) -> Asked {
@@ -259,12 +274,7 @@ impl Rig {
     }
 
     fn ask_watch(&mut self, request: Request, watch: NewWatch) -> Asked {
-        let (sender, reply) = Reply::channel();
-        let options = OpOptions::default();
-        match self.logical.submit(self.now, request, options, Some(sender), Some(watch)) {
-            Ok(tag) => Asked { tag, reply },
-            Err((_, error)) => panic!("{error}"),
-        }
+        self.submit(request, OpOptions::default(), Some(watch))
     }
 
     /// Writes what waits and answers each request with `answer`; a request not of its kind is left.

@@ -401,7 +401,11 @@ impl Logical {
 
     /// Ends the session at the server; nothing further is taken. Bounded by the deadline.
     pub(crate) fn close(&mut self, now: Time, deadline: Time) {
-        if self.is_over() || self.closing.is_some() {
+        if self.is_over() {
+            return;
+        }
+        if let Some(closing) = &mut self.closing {
+            closing.deadline = closing.deadline.min(deadline);
             return;
         }
         self.closing = Some(Closing { deadline, sent: false });
@@ -668,8 +672,8 @@ impl Logical {
         // Back to the front of the queue, in their order, with what may be sent again.
         for orphan in orphans.into_iter().rev() {
             let Some(op) = self.ops.get_mut(&orphan.tag) else { continue };
-            if op.reply.is_none() && op.watch.is_some() {
-                // It was kept for the watch at the server that has gone with the connection.
+            if op.reply.as_ref().is_none_or(ReplySender::is_closed) {
+                // Nobody waits for it, and the watch it may have armed has gone with the connection.
                 drop(self.take(orphan.tag));
                 continue;
             }
