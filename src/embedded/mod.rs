@@ -18,10 +18,12 @@
 mod acl;
 mod core;
 mod faults;
+mod frames;
 mod machine;
 mod outbox;
 mod path;
 mod prepare;
+mod reads;
 mod sessions;
 mod tree;
 mod watches;
