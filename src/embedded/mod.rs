@@ -41,6 +41,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+/// The address that stands for the process's own server, see [`shared`]. Only this word does: a missing or empty
+/// address must not lead into a world of its own.
+pub const ADDRESS: &str = "embedded";
+
 /// The tick of a server that is asked for nothing else; session timeouts lie between 2 and 20 ticks.
 pub const DEFAULT_TICK: Duration = Duration::from_secs(2);
 
@@ -144,7 +148,7 @@ impl std::fmt::Debug for Server {
     }
 }
 
-/// The process's own server, which the literal address `embedded` stands for. The first call starts it; it
+/// The process's own server, which [`ADDRESS`] stands for. The first call starts it; it
 /// runs as long as the process. A child after fork finds its parent's.
 ///
 /// # Errors
