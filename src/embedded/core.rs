@@ -161,6 +161,17 @@ impl Core {
         result
     }
 
+    /// Changes the faults to let the server go on. Sessions whose time passed meanwhile end before anybody can
+    /// put their end off.
+    pub(super) fn resume(&self, change: impl FnOnce(&mut Plan)) {
+        let now = self.now();
+        let mut inner = self.inner.lock();
+        change(&mut inner.plan);
+        inner.expire_overdue(now);
+        drop(inner);
+        self.faults_changed.send_replace(());
+    }
+
     /// How long until the next tick.
     pub(super) fn until_tick(&self) -> Duration {
         let left = self.tick_ms - self.now().elapsed_ms % self.tick_ms;
@@ -180,11 +191,6 @@ impl Core {
             inner.machine.delete_outlived(now);
             inner.deliver();
         }
-    }
-
-    pub(super) fn end_overdue_sessions(&self) {
-        let now = self.now();
-        self.inner.lock().expire_overdue(now);
     }
 
     pub(super) fn set_container_interval(&self, interval: Duration) {
