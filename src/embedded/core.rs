@@ -8,7 +8,7 @@ use super::outbox::Outbox;
 use super::sessions::{Now, Session};
 use super::watches::ConnectionId;
 use crate::proto::{ReplyHeader, Writer, xid};
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use super::op::{Cancel, On, zkh_destroy_fn, zkh_done_fn, zkh_op};
 use super::options::{client_options, zkh_client_options};
 use crate::client::{Client, State, StateEvent};
 use crate::error::{Code, Result};
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,7 +4,7 @@
 use super::boundary::{InCallback, is_in_callback, panicked};
 use crate::client::runtime::spawn_thread;
 use crate::error::{Code, Error, Result};
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -80,7 +80,7 @@ impl Queue {
             match state.jobs.pop_front() {
                 Some(job) => return Some(job),
                 None if state.is_over => return None,
-                None => self.changed.wait(&mut state),
+                None => state = self.changed.wait(state),
             }
         }
     }
@@ -137,7 +137,7 @@ impl Gate {
         }
         let mut due = self.due.lock();
         while *due > 0 {
-            self.idle.wait(&mut due);
+            due = self.idle.wait(due);
         }
     }
 }

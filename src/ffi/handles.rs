@@ -9,7 +9,7 @@ use super::op::Op;
 use super::options::{ClientOptions, MutexOptions};
 use crate::client::process;
 use crate::error::{Code, Error, Result};
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::borrow::Cow;
 use std::sync::Arc;
 

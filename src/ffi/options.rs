@@ -8,7 +8,7 @@ use crate::client::{Auth, Options, WhileSuspended};
 use crate::error::Result;
 use crate::proto::{Acl, permissions};
 use crate::recipes::mutex;
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 use std::time::Duration;
