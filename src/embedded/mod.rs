@@ -138,7 +138,7 @@ impl std::fmt::Debug for Server {
 }
 
 /// The process's own server, which the literal address `embedded` stands for. The first call starts it; it
-/// runs as long as the process. A child after fork finds its parent's.
+/// runs as long as the process. A child after fork has one of its own.
 ///
 /// # Errors
 ///
