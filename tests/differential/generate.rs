@@ -210,8 +210,12 @@ impl Generator {
         }
     }
 
-    fn create_parts(&self, rng: &mut Rng, in_multi: bool) -> (String, Vec<Acl>, CreateMode, i64, bool) {
-        let path = self.any_path(rng);
+    fn create_parts(
+        &self,
+        rng: &mut Rng,
+        path: String,
+        in_multi: bool,
+    ) -> (String, Vec<Acl>, CreateMode, i64, bool) {
         // A name that a sequence number is appended to may end with a slash.
         let path = if rng.u8(0..30) == 0 { format!("{path}/") } else { path };
         let acl = self.acl(rng, &path);
@@ -234,12 +238,29 @@ impl Generator {
         (path, acl, mode, ttl_ms, with_stat)
     }
 
-    fn multi_op(&self, rng: &mut Rng) -> MultiOp {
-        let path = self.any_path(rng);
+    /// Operations that are about each other: on one node, its parent and its children.
+    fn multi(&self, rng: &mut Rng) -> Vec<MultiOp> {
+        let focus = self.path(rng);
+        let parent = focus.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned();
+        let count = rng.usize(0..7);
+        (0..count)
+            .map(|_| {
+                let path = match rng.u8(0..10) {
+                    0..5 => focus.clone(),
+                    5..7 => format!("{focus}/{}", name(rng)),
+                    7 => parent.clone(),
+                    _ => self.any_path(rng),
+                };
+                self.multi_op(rng, path)
+            })
+            .collect()
+    }
+
+    fn multi_op(&self, rng: &mut Rng, path: String) -> MultiOp {
         let version = version(rng);
         match rng.u8(0..10) {
             0..4 => {
-                let (path, acl, mode, ttl_ms, with_stat) = self.create_parts(rng, true);
+                let (path, acl, mode, ttl_ms, with_stat) = self.create_parts(rng, path, true);
                 MultiOp::Create { path, data: data(rng), acl, mode, ttl_ms, with_stat }
             }
             4..6 => MultiOp::Delete { path, version },
@@ -254,7 +275,7 @@ impl Generator {
         let null_data = rng.u8(0..10) == 0;
         let request = match rng.u8(0..100) {
             0..24 => {
-                let (path, acl, mode, ttl_ms, with_stat) = self.create_parts(rng, false);
+                let (path, acl, mode, ttl_ms, with_stat) = self.create_parts(rng, path, false);
                 let data = if null_data { Vec::new() } else { data(rng) };
                 Request::Create { path, data, acl, mode, ttl_ms, with_stat }
             }
@@ -277,7 +298,7 @@ impl Generator {
                 let path = if path.len() > self.root.len() { path } else { self.path(rng) };
                 Request::SetAcl { acl: self.acl(rng, &path), path, version: -1 }
             }
-            75..85 => Request::Multi((0..rng.usize(0..5)).map(|_| self.multi_op(rng)).collect()),
+            75..85 => Request::Multi(self.multi(rng)),
             85..87 => Request::MultiRead(
                 (0..rng.usize(0..4))
                     .map(|_| {
@@ -338,7 +359,8 @@ impl Generator {
 
     /// What a client sends that comes back with its watches.
     pub(crate) fn set_watches(&self, rng: &mut Rng) -> Op {
-        let relative_zxid = rng.i64((self.last_zxid - 60).max(0)..=self.last_zxid);
+        let missed = if rng.bool() { 60 } else { 6 };
+        let relative_zxid = rng.i64((self.last_zxid - missed).max(0)..=self.last_zxid);
         let mut paths = |watched: bool| -> Vec<String> {
             (0..rng.usize(0..4))
                 .map(|_| self.path(rng))
