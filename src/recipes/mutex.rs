@@ -8,7 +8,7 @@
 //! In default mode `valid_until` counts on the servers' session timeout. In strict mode ([`Strict`]) it counts on
 //! nothing of the servers: a holder believes no longer than its lease after the last renewal
 //! that a quorum committed, and a successor that cannot see that everybody before it left cleanly waits that
-//! long. Who left cleanly is written in the parent's data ([`Marker`]), in the transaction that
+//! long. Who left cleanly is written in the parent's data (`marker.rs`), in the transaction that
 //! deletes the node, so a clean hand-over costs no delay.
 //!
 //! An acquire runs as a task of its own. Whoever asked for it may stop waiting at any moment; the task
