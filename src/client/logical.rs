@@ -244,10 +244,6 @@ impl Logical {
             return Err((reply, error.during(request.name(), self.public(request.path()).as_deref())));
         }
         let deadline = options.deadline.unwrap_or(now + self.options.operation_timeout);
-        if deadline <= now {
-            let error = Error::new(Code::NOT_SENT).because("its deadline had passed already");
-            return Err((reply, error.during(request.name(), self.public(request.path()).as_deref())));
-        }
         let tag = self.next_tag;
         self.next_tag += 1;
         if watch.is_some()
