@@ -102,6 +102,8 @@ pub(crate) struct Session {
     proof: Proof,
     set_watches: u32,
     last_sent: Time,
+    /// When a sync or a write was last sent: what a proof is made of.
+    last_proving: Time,
     last_heard: Time,
     events: VecDeque<Event>,
 }
@@ -131,6 +133,7 @@ impl Session {
             proof: Proof::default(),
             set_watches: 0,
             last_sent: Time::default(),
+            last_proving: Time::default(),
             last_heard: Time::default(),
             events: VecDeque::new(),
         }
@@ -247,6 +250,7 @@ impl Session {
     pub(crate) fn open(&mut self, now: Time) {
         self.connections += 1;
         self.proof.connected(now);
+        self.last_proving = now;
         self.link = Link::Handshake;
         self.frames = FrameReader::new(HANDSHAKE_CAP);
         self.out.clear();
@@ -307,6 +311,9 @@ impl Session {
             return Err(Error::new(Code::TOO_LARGE).because(text));
         }
         self.last_sent = now;
+        if weight(op) != Weight::Read {
+            self.last_proving = now;
+        }
         Ok(InFlight { xid, op, tag, sent_at: now, begins: self.out_base + start as u64, len })
     }
 
@@ -533,7 +540,8 @@ impl Session {
     /// A third of the timeout after the last request, or after the last byte if no keep-alive is under way.
     fn probe_due(&self) -> Time {
         let since = if self.probes == 0 { self.last_sent.min(self.last_heard) } else { self.last_sent };
-        since + self.timeout / 3
+        // Also where there is nothing but reads, the next write is to find a chain that it can end.
+        since.min(self.last_proving) + self.timeout / 3
     }
 
     fn dead_at(&self) -> Time {

@@ -175,8 +175,8 @@ fn a_sync_goes_after_a_third_of_the_timeout_without_requests() {
     let mut rig = Rig::up();
     let up = rig.now;
     rig.now = up + ms(1000);
-    rig.send(1, &get("/a"));
-    rig.feed(&reply(1, 1, &data()));
+    rig.send(1, &Request::Delete { path: "/a".to_owned(), version: -1 });
+    rig.feed(&reply(1, 1, &Response::Empty));
     rig.hear();
     assert_eq!(rig.session.next_deadline(), up + ms(3000), "a third after the request");
     rig.now = up + ms(2999);
@@ -191,6 +191,22 @@ fn a_sync_goes_after_a_third_of_the_timeout_without_requests() {
     rig.feed(&reply(sent[0].xid, 4, &Response::Path("/".to_owned())));
     assert_eq!(rig.session.next_deadline(), up + ms(5000), "the next keep-alive");
     assert_eq!(rig.session.last_zxid(), 4);
+}
+
+#[test]
+fn a_sync_goes_also_while_there_are_reads_for_they_prove_nothing() {
+    let mut rig = Rig::up();
+    let up = rig.now;
+    for step in 1..=19 {
+        rig.now = up + ms(step * 100);
+        rig.send(step, &get("/a"));
+        let sent = rig.hear().1;
+        rig.feed(&reply(sent[0].xid, 1, &data()));
+    }
+    assert_eq!(rig.session.next_deadline(), up + ms(2000));
+    rig.now = up + ms(2000);
+    rig.session.tick(rig.now);
+    assert_eq!(rig.hear().1[0].request, keep_alive());
 }
 
 #[test]
