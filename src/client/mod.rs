@@ -58,10 +58,22 @@ pub(crate) struct Inner {
     driver: Mutex<Option<Waker>>,
     me: Weak<Inner>,
     chroot: String,
+    /// The process that made it. In a child that was forked from it no thread drives it, and a lock may
+    /// have been held at the fork for ever: nothing of it is touched there.
+    process: Option<usize>,
 }
 
 impl Inner {
     fn new(address: &str, options: Options, runtime: Box<dyn Runtime>) -> Result<Arc<Self>> {
+        Self::of(process::index(), address, options, runtime)
+    }
+
+    fn of(
+        process: Option<usize>,
+        address: &str,
+        options: Options,
+        runtime: Box<dyn Runtime>,
+    ) -> Result<Arc<Self>> {
         options.validate()?;
         let address = ConnectString::parse(address)?;
         let mut options = options;
@@ -73,7 +85,16 @@ impl Inner {
             driver: Mutex::new(None),
             me: me.clone(),
             chroot: address.chroot,
+            process,
         }))
+    }
+
+    /// Refuses to work in a child of the process that made it.
+    fn at_home(&self) -> Result<()> {
+        if process::index() == self.process {
+            return Ok(());
+        }
+        Err(Error::new(Code::FORKED).because("connect anew in this process"))
     }
 
     /// Works on the logical client, and delivers the outcomes once it is unlocked.
@@ -109,6 +130,10 @@ impl Inner {
 
     fn take(&self, request: Request, options: OpOptions, watch: Option<NewWatch>) -> (Reply, Option<u64>) {
         let (sender, reply) = Reply::channel();
+        if let Err(error) = self.at_home() {
+            sender.send(Err(error.during(request.name(), request.path())));
+            return (reply, None);
+        }
         match self.with_driver(|logical, now| logical.submit(now, request, options, Some(sender), watch)) {
             Ok(tag) => match self.me.upgrade() {
                 Some(me) => (reply.withdrawn_by(me, tag), Some(tag)),
@@ -126,7 +151,7 @@ impl Inner {
 
 impl Withdraw for Inner {
     fn withdraw(&self, tag: u64) -> bool {
-        self.with(|logical, _| logical.withdraw(tag))
+        self.at_home().is_ok() && self.with(|logical, _| logical.withdraw(tag))
     }
 }
 
@@ -139,7 +164,9 @@ struct Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        if let (Some(inner), Some(id)) = (self.inner.upgrade(), self.id.get()) {
+        if let (Some(inner), Some(id)) = (self.inner.upgrade(), self.id.get())
+            && inner.at_home().is_ok()
+        {
             inner.with_driver(|logical, now| logical.unwatch(now, &self.path, *id));
         }
     }
@@ -172,10 +199,19 @@ impl Zk for Shared {
     }
 
     fn session(&self) -> SessionView {
+        if self.inner.at_home().is_err() {
+            return SessionView::default();
+        }
         self.inner.logical.lock().view()
     }
 
     fn states(&self) -> mpsc::UnboundedReceiver<StateEvent> {
+        if let Err(error) = self.inner.at_home() {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            let reason = Some(error);
+            let _ = sender.send(StateEvent { state: State::Closed, session: 0, previous_session: 0, reason });
+            return receiver;
+        }
         self.inner.logical.lock().subscribe()
     }
 
@@ -259,6 +295,7 @@ impl Client {
 
     /// Waits until a server is connected, and answers with the session's id.
     pub async fn wait_connected(&self, timeout: Duration) -> Result<i64> {
+        self.inner().at_home()?;
         let zk = self.zk();
         let deadline = zk.now() + timeout;
         zk.connected(deadline).await.map_err(|error| {
@@ -276,9 +313,12 @@ impl Client {
         })
     }
 
-    /// The present state.
+    /// The present state; [`State::Closed`] in a forked child.
     pub fn state(&self) -> State {
-        self.inner().logical.lock().state()
+        match self.inner().at_home() {
+            Ok(()) => self.inner().logical.lock().state(),
+            Err(_) => State::Closed,
+        }
     }
 
     /// Every change of state, the present state first.
@@ -293,23 +333,27 @@ impl Client {
 
     /// What another client needs to attach to this session.
     pub fn credentials(&self) -> Reattach {
+        if self.inner().at_home().is_err() {
+            return Reattach { session_id: 0, password: Vec::new(), last_zxid: 0 };
+        }
         let (session_id, password, last_zxid) = self.inner().logical.lock().credentials();
         Reattach { session_id, password, last_zxid }
     }
 
     /// The smallest timeout that the session ever negotiated.
     pub fn least_session_timeout(&self) -> Duration {
-        self.inner().logical.lock().least_timeout()
+        self.inner().at_home().map_or(Duration::ZERO, |()| self.inner().logical.lock().least_timeout())
     }
 
     /// The number of watches in this client.
     pub fn watch_count(&self) -> usize {
-        self.inner().logical.lock().watch_count()
+        self.inner().at_home().map_or(0, |()| self.inner().logical.lock().watch_count())
     }
 
     /// Adds credentials for this connection and every later one. Credentials that the server refuses
     /// end the client: [`Code::AUTH_FAILED`] is final.
     pub async fn add_auth(&self, scheme: &str, credentials: &[u8]) -> Result<()> {
+        self.inner().at_home()?;
         let auth = Auth { scheme: scheme.to_owned(), credentials: credentials.to_vec() };
         let request = self.inner().with(|logical, _| logical.add_auth(auth));
         self.zk().submit(request, OpOptions::default()).await.map(drop)
@@ -347,6 +391,7 @@ impl Client {
     /// `timeout` it gives up waiting, and the session ends by its own timeout. Either way nothing of
     /// this client goes on, and what was still waiting has ended with [`Code::CLOSED`].
     pub async fn close(&self, timeout: Duration) -> Result<()> {
+        self.inner().at_home()?;
         let mut states = self.states();
         self.inner().with_driver(|logical, now| logical.close(now, now + timeout));
         while let Some(event) = states.recv().await {
@@ -363,7 +408,9 @@ const DROP_GRACE: Duration = Duration::from_secs(5);
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.inner.with_driver(|logical, now| logical.close(now, now + DROP_GRACE));
+        if self.inner.at_home().is_ok() {
+            self.inner.with_driver(|logical, now| logical.close(now, now + DROP_GRACE));
+        }
     }
 }
 
@@ -377,4 +424,69 @@ impl std::fmt::Debug for Client {
 /// Refuses a path that no server would take.
 pub fn validate_path(path: &str) -> Result<()> {
     path::validate(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zk::ReplySender;
+
+    /// A client as it is found after a fork: of another process, and locked for ever.
+    struct Elsewhere;
+
+    impl Runtime for Elsewhere {
+        fn now(&self) -> Time {
+            Time::from_origin(Duration::from_secs(1))
+        }
+
+        fn sleep_until(&self, _: Time) -> BoxFuture<()> {
+            Box::pin(std::future::pending())
+        }
+
+        fn spawn(&self, _: BoxFuture<()>) {}
+
+        fn random(&self) -> u64 {
+            1
+        }
+    }
+
+    #[test]
+    fn in_a_forked_child_every_entry_says_so_and_nothing_waits_for_a_lock() {
+        let inner = Inner::of(None, "a:1", Options::default(), Box::new(Elsewhere)).expect("a client");
+        std::mem::forget(inner.logical.lock());
+        std::mem::forget(inner.driver.lock());
+        let shared = Arc::new(Shared { inner: Arc::clone(&inner) });
+        let keeper = Arc::new(Keeper::new(Options::default().renew_interval));
+        let client = Client { zk: shared.clone(), shared, keeper };
+
+        let done = |future: BoxFuture<Error>| fake::ready(&mut { future }).expect("it ends at once");
+        let (asked, again) = (client.clone(), client.clone());
+        let sync = Request::Sync { path: "/".to_owned() };
+        for error in [
+            done(Box::pin(
+                async move { asked.request(sync, OpOptions::default()).await.expect_err("refused") },
+            )),
+            done(Box::pin(async move { again.add_auth("digest", b"a:b").await.expect_err("refused") })),
+            fake::ready(&mut Box::pin(client.wait_connected(Duration::ZERO)))
+                .expect("ended")
+                .expect_err("refused"),
+            fake::ready(&mut Box::pin(client.close(Duration::ZERO))).expect("ended").expect_err("refused"),
+            fake::ready(&mut Box::pin(client.add_watch("/", WatchMode::Persistent)))
+                .expect("ended")
+                .expect_err("no"),
+        ] {
+            assert_eq!(error.code(), Code::FORKED, "{error}");
+        }
+        assert_eq!((client.state(), client.session().id, client.watch_count()), (State::Closed, 0, 0));
+        let event = client.states().try_recv().expect("a state");
+        assert_eq!(event.reason.map(|error| error.code()), Some(Code::FORKED));
+        assert!(format!("{client:?}").contains("Closed"));
+        assert_eq!(client.credentials().session_id, 0);
+        let (_sender, reply): (ReplySender, _) = Reply::channel();
+        drop(reply.withdrawn_by(inner.clone(), 1));
+        let registration = inner.registration(Some("/"));
+        registration.id.set(1).expect("unset");
+        drop(registration);
+        drop(client);
+    }
 }
