@@ -445,7 +445,7 @@ async fn a_dropped_client_ends_its_session(flavor: Flavor) {
 // ---- watches ----
 
 async fn watches_are_removed_at_the_server_when_they_are_dropped(flavor: Flavor) {
-    let client = client(flavor).await;
+    let (proxy, client) = through_proxy(server(flavor)).await;
     let zk = client.zk();
     let top = top(&client, "remove").await;
     let remove = |kind| client.request(Request::RemoveWatches { path: top.clone(), kind }, any());
@@ -466,8 +466,12 @@ async fn watches_are_removed_at_the_server_when_they_are_dropped(flavor: Flavor)
         drop(stream);
     }
     // A watch given up while its read is on the way is not left behind either.
+    let written = proxy.bytes(Direction::ToServer);
+    proxy.freeze(Direction::ToClient);
     let (data, watch) = zk.get_watch(&top, any());
+    support::eventually(LIMIT, "the read", || (proxy.bytes(Direction::ToServer) > written).then_some(()));
     drop((data, watch));
+    proxy.thaw(Direction::ToClient);
     zk.sync("/", any()).await.expect("the read was answered, and the removal sent after it");
     zk.sync("/", any()).await.expect("synced");
     assert_eq!(code(remove(WatcherType::Any).await), Code::NO_WATCHER);
@@ -654,7 +658,6 @@ async fn a_watch_that_stays_and_a_one_shot_on_one_path(flavor: Flavor) {
 async fn a_chroot_holds_for_everything(flavor: Flavor) {
     let outside = client(flavor).await;
     let top = top(&outside, "chroot").await;
-    make(&outside, &format!("{top}2"), CreateMode::Persistent).await;
     let inside = connect(&format!("{}{top}", server(flavor).connect_string()), options()).await;
     let zk = inside.zk();
     let made = make(&inside, "/n-", CreateMode::EphemeralSequential).await;
@@ -844,11 +847,19 @@ async fn a_reset_under_load_loses_no_request_without_a_word() {
     let (proxy, client) = through_proxy(server(Flavor::Maven39)).await;
     let top = top(&client, "reset").await;
     let session = client.session().id;
+    let other = self::client(Flavor::Maven39).await;
     let (mut done, mut unknown) = (0, 0);
-    for round in 0..10 {
-        let writes: Vec<_> = (0..300).map(|_| client.zk().set(&top, b"x", -1, any())).collect();
+    for round in 0..6 {
+        let before = client.zk().get(&top, any()).await.expect("data").1.version;
         if round % 2 == 0 {
+            proxy.freeze(Direction::ToClient);
+        }
+        let writes: Vec<_> = (0..500).map(|_| client.zk().set(&top, b"x", -1, any())).collect();
+        if round % 2 == 0 {
+            // The server has done some of them, and nobody was told.
+            while other.zk().get(&top, any()).await.expect("data").1.version == before {}
             proxy.cut_now();
+            proxy.thaw(Direction::ToClient);
         }
         for write in writes {
             match within("an outcome", write).await {
@@ -865,6 +876,7 @@ async fn a_reset_under_load_loses_no_request_without_a_word() {
         "{done} done, {unknown} unknown, {version} applied"
     );
     assert_eq!((client.session().id, done + unknown), (session, 3000));
+    assert!(unknown >= 3, "{unknown} unknown");
 }
 
 /// An address whose connections are never accepted: the queue of the listener is full.
