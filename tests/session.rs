@@ -763,10 +763,17 @@ async fn a_request_too_large_is_refused_and_one_just_fitting_is_taken(flavor: Fl
 
 // ---- what servers and networks do ----
 
+/// A session that outlives a frozen server by 5 s: silence for 10 s of its 15 suspends it.
+const PATIENT: Duration = Duration::from_secs(15);
+
+fn patient() -> Options {
+    Options { session_timeout: PATIENT, ..options() }
+}
+
 #[tokio::test]
 async fn a_frozen_server_is_left_for_another_and_the_session_is_kept() {
-    let zk = Ensemble::three(Flavor::Debian);
-    let client = connect(&zk.connect_string(), options()).await;
+    let zk = Ensemble::build(Flavor::Debian).servers(3).max_session_timeout(PATIENT).start();
+    let client = connect(&zk.connect_string(), patient()).await;
     let path = make(&client, "/held", CreateMode::Ephemeral).await;
     let (read, watch) = client.zk().get_watch(&path, any());
     read.await.expect("data");
@@ -788,8 +795,8 @@ async fn a_frozen_server_is_left_for_another_and_the_session_is_kept() {
 
 #[tokio::test]
 async fn a_single_frozen_server_suspends_and_thawed_in_time_keeps_the_session() {
-    let zk = Ensemble::single(Flavor::Maven39);
-    let client = connect(&zk.connect_string(), options()).await;
+    let zk = Ensemble::build(Flavor::Maven39).max_session_timeout(PATIENT).start();
+    let client = connect(&zk.connect_string(), patient()).await;
     let session = client.session().id;
     let mut states = states_from_now(&client);
     zk.freeze(0);

@@ -267,7 +267,8 @@ impl Logical {
         Ok(tag)
     }
 
-    /// Checks a request against everything that can be known before it is sent, and puts the chroot before its paths.
+    /// Checks a request against everything that can be known before it is sent, and puts the chroot before
+    /// its paths.
     fn admit(&self, request: &mut Request, options: OpOptions) -> Result<()> {
         let (name, about) = (request.name(), request.path().map(str::to_owned));
         let context = |error: Error| error.during(name, about.as_deref());

@@ -1,4 +1,29 @@
 //! The client: a session with ZooKeeper that survives what can be survived and says what cannot.
+//!
+//! **Sessions.** A client has one session at a time. When a connection breaks, or nothing was heard on it
+//! for two thirds of the session timeout, it is [`State::Suspended`] and connects to the next server; the
+//! session, its ephemeral nodes and its watches are kept if that succeeds before the servers give the
+//! session up. Only a server's word ends it: then the client is [`State::Lost`], and makes a new one by
+//! itself.
+//!
+//! **Outcomes.** Every operation has a deadline and ends in one of four ways: done; refused by the server,
+//! with its code; *not sent* ([`Code::NOT_SENT`]: it had no effect, and may be made again); or *unknown*
+//! ([`Code::OUTCOME_UNKNOWN`]: at least its first byte was written and no answer came, so that it may have
+//! had its effect, or may have it yet). Reads, and what was not sent, are sent again on the next connection
+//! within their deadline; a write that was sent never is. A read that was sent and whose deadline passes
+//! ends with [`Code::OPERATION_TIMEOUT`].
+//!
+//! **Watches.** They survive reconnects, however many there are: they are armed again by `setWatches` in
+//! frames of at most 128 KiB, and a one-shot watch whose event came meanwhile fires from the server's
+//! answer. A one-shot watch ends with its session, and says so
+//! ([`crate::zk::WatchEventKind::SessionLost`]); one that stays is armed on the next one too. It has no
+//! memory at the server: after each reconnect it tells that events may have been missed
+//! ([`crate::zk::WatchEventKind::MayHaveMissed`]).
+//!
+//! **Threads.** One thread of ours carries the bytes of all clients of a process; all its signals are
+//! blocked. Everything here may be called from any thread and any executor, and none of it blocks: what
+//! waits is a future. A process that was forked connects anew; its parent's clients answer
+//! [`Code::FORKED`].
 
 mod driver;
 #[cfg(test)]
@@ -36,8 +61,8 @@ use tokio::sync::mpsc;
 
 /// A connection to ZooKeeper: one session at a time, a new one after each that is lost.
 ///
-/// Clones share it. The session ends at the server with [`Client::close`]; when the last clone, lock
-/// and watch is dropped without it, it is closed in the background.
+/// Clones share it. The session ends at the server with [`Client::close`]; when the last clone, and the last
+/// lock that uses it, is dropped without it, it is closed in the background, for at most 5 s.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -233,6 +258,8 @@ impl Zk for Shared {
 }
 
 /// A watch that stays until it is dropped, across reconnects and sessions.
+///
+/// Its events wait in memory until they are taken: whoever holds it should take them.
 #[must_use = "dropping it removes the watch"]
 pub struct WatchStream {
     events: mpsc::UnboundedReceiver<WatchEvent>,
@@ -240,7 +267,8 @@ pub struct WatchStream {
 }
 
 impl WatchStream {
-    /// The next event; `None` when the client is closed. Safe to drop and call again.
+    /// The next event; `None` when the client is closed. The future may be dropped and asked for again: no
+    /// event is lost by that.
     pub async fn next(&mut self) -> Option<WatchEvent> {
         self.events.recv().await
     }
@@ -254,7 +282,12 @@ impl std::fmt::Debug for WatchStream {
 
 impl Client {
     /// Begins to connect, and returns at once. `address` is ZooKeeper's connect string:
-    /// `host:port,host:port/chroot`.
+    /// `host:port,host:port/chroot`; the port is 2181 where none is given, an IPv6 address stands in
+    /// brackets. The servers are tried in a random order; a name is resolved at each attempt, and all its
+    /// addresses tried.
+    ///
+    /// Fails with [`Code::BAD_ADDRESS`], with [`Code::BAD_ARGUMENT`] for options that cannot work, and with
+    /// [`Code::OUT_OF_RESOURCES`] where no thread can be started.
     pub fn new(address: &str, options: Options) -> Result<Self> {
         let io = IoThread::get()?;
         let interval = options.renew_interval;
@@ -266,7 +299,8 @@ impl Client {
     }
 
     /// Begins to connect and waits for the first session, at most as long as `connect_timeout`; on
-    /// failure says why the last server tried did not do.
+    /// failure says why the last server tried did not do: [`Code::CONNECTION_LOSS`], or
+    /// [`Code::AUTH_FAILED`] for credentials that a server refused. Fails as [`Client::new`] does too.
     pub async fn connect(address: &str, options: Options) -> Result<Self> {
         let timeout = options.connect_timeout;
         let client = Self::new(address, options)?;
@@ -293,7 +327,9 @@ impl Client {
         &self.zk
     }
 
-    /// Waits until a server is connected, and answers with the session's id.
+    /// Waits until a server is connected, at most as long as `timeout`, and answers with the session's id.
+    /// Fails with [`Code::CONNECTION_LOSS`], naming the server tried last and what was wrong with it; once
+    /// the client is over with [`Code::CLOSED`] or [`Code::AUTH_FAILED`].
     pub async fn wait_connected(&self, timeout: Duration) -> Result<i64> {
         self.inner().at_home()?;
         let zk = self.zk();
@@ -321,7 +357,8 @@ impl Client {
         }
     }
 
-    /// Every change of state, the present state first.
+    /// Every change of state, the present state first, in order and without gaps. It ends behind
+    /// [`State::Closed`].
     pub fn states(&self) -> mpsc::UnboundedReceiver<StateEvent> {
         self.zk().states()
     }
@@ -331,7 +368,9 @@ impl Client {
         self.zk().session()
     }
 
-    /// What another client needs to attach to this session.
+    /// What another client, also of another process, needs to attach to this session. It is a secret. A
+    /// session has one connection: when another client attaches to it while this one lives, each takes it
+    /// from the other in turn.
     pub fn credentials(&self) -> Reattach {
         if self.inner().at_home().is_err() {
             return Reattach { session_id: 0, password: Vec::new(), last_zxid: 0 };
@@ -340,7 +379,7 @@ impl Client {
         Reattach { session_id, password, last_zxid }
     }
 
-    /// The smallest timeout that the session ever negotiated.
+    /// The smallest timeout that the session ever negotiated: a new leader goes back to that of the creation.
     pub fn least_session_timeout(&self) -> Duration {
         self.inner().at_home().map_or(Duration::ZERO, |()| self.inner().logical.lock().least_timeout())
     }
@@ -350,8 +389,10 @@ impl Client {
         self.inner().at_home().map_or(0, |()| self.inner().logical.lock().watch_count())
     }
 
-    /// Adds credentials for this connection and every later one. Credentials that the server refuses
-    /// end the client: [`Code::AUTH_FAILED`] is final.
+    /// Adds credentials for this connection and every later one; returns when the server has taken them.
+    /// Credentials that it refuses end the client: [`Code::AUTH_FAILED`] is final, as with Apache
+    /// ZooKeeper's own clients, and the server closes the connection after it. For `digest` they are
+    /// `user:password`, and no server refuses them: a wrong password makes another user.
     pub async fn add_auth(&self, scheme: &str, credentials: &[u8]) -> Result<()> {
         self.inner().at_home()?;
         let auth = Auth { scheme: scheme.to_owned(), credentials: credentials.to_vec() };
@@ -367,13 +408,19 @@ impl Client {
         }
     }
 
-    /// Sends any request and answers with all that is known of its answer.
+    /// Sends any request and answers with all that is known of its answer; its paths are below the chroot.
+    /// Pings, `setWatches`, `closeSession` and a `check` outside a multi are refused with
+    /// [`Code::BAD_ARGUMENT`]; a path that breaks ZooKeeper's rules with [`Code::BAD_PATH`]; a request
+    /// longer than [`Options::max_frame`] with [`Code::TOO_LARGE`], and the connection lives on.
     pub async fn request(&self, request: Request, options: OpOptions) -> Result<Answer> {
         self.zk().submit(request, options).await
     }
 
     /// Adds a watch that stays: on a node and its list of children, or on everything below it
-    /// (servers from 3.6 on; older ones answer [`Code::UNIMPLEMENTED`]).
+    /// (servers from 3.6 on; older ones answer [`Code::UNIMPLEMENTED`]). It needs no node at the path.
+    ///
+    /// Servers before 3.9 keep one kind of watch for each path and session (ZOOKEEPER-4466). One-shot watches
+    /// beside one that stays are looked after here; of both modes on one path only the later one works there.
     pub async fn add_watch(&self, path: &str, mode: WatchMode) -> Result<WatchStream> {
         let (sink, events) = mpsc::unbounded_channel();
         let registration = self.inner().registration(Some(path));
@@ -387,9 +434,11 @@ impl Client {
         Ok(WatchStream { events, _registration: registration })
     }
 
-    /// Ends the session at the server: its ephemeral nodes are gone when this returns `Ok`. After
-    /// `timeout` it gives up waiting, and the session ends by its own timeout. Either way nothing of
-    /// this client goes on, and what was still waiting has ended with [`Code::CLOSED`].
+    /// Ends the session at the server: its ephemeral nodes are gone when this returns `Ok`. After `timeout`
+    /// it gives up waiting, and the session ends by its own timeout. Either way nothing of this client goes
+    /// on: what was not sent has ended with [`Code::CLOSED`], a write that was sent and not answered with
+    /// [`Code::OUTCOME_UNKNOWN`]. While no server is connected, it tries for as long to reach one. Fails
+    /// with [`Code::CLOSED`] where the server did not confirm in time.
     pub async fn close(&self, timeout: Duration) -> Result<()> {
         self.inner().at_home()?;
         let mut states = self.states();

@@ -222,7 +222,8 @@ impl Watches {
     }
 
     /// The requests that arm everything again on the same session, none longer than `max_frame` unless a
-    /// single path is. A one-shot watch whose event came since `relative_zxid` fires from the server's answer.
+    /// single path is. A one-shot watch whose event came since `relative_zxid` fires from the server's
+    /// answer.
     pub(crate) fn rearm(&self, relative_zxid: i64, max_frame: usize) -> Vec<Request> {
         let limit = max_frame.min(MAX_FRAME) - REARM_OVERHEAD;
         let mut frames = Vec::new();
