@@ -71,7 +71,7 @@ impl OpOptions {
 }
 
 /// The session at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SessionView {
     /// Its id; 0 while there is none.
     pub id: i64,

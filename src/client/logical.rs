@@ -244,10 +244,6 @@ impl Logical {
             return Err((reply, error.during(request.name(), self.public(request.path()).as_deref())));
         }
         let deadline = options.deadline.unwrap_or(now + self.options.operation_timeout);
-        if deadline <= now {
-            let error = Error::new(Code::NOT_SENT).because("its deadline had passed already");
-            return Err((reply, error.during(request.name(), self.public(request.path()).as_deref())));
-        }
         let tag = self.next_tag;
         self.next_tag += 1;
         if watch.is_some()
@@ -271,7 +267,8 @@ impl Logical {
         Ok(tag)
     }
 
-    /// Checks a request against everything that can be known before it is sent, and puts the chroot before its paths.
+    /// Checks a request against everything that can be known before it is sent, and puts the chroot before
+    /// its paths.
     fn admit(&self, request: &mut Request, options: OpOptions) -> Result<()> {
         let (name, about) = (request.name(), request.path().map(str::to_owned));
         let context = |error: Error| error.during(name, about.as_deref());

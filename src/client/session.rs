@@ -430,7 +430,6 @@ impl Session {
         let mut r = Reader::new(frame);
         let bad = |e: DecodeError| e.to_string();
         let header = ReplyHeader::decode(&mut r).map_err(bad)?;
-        self.last_zxid = self.last_zxid.max(header.zxid);
         match header.xid {
             // Not sent by this session, and answered by nothing that it sends.
             xid::PING => return Err("an answer to no ping".to_owned()),
@@ -483,6 +482,8 @@ impl Session {
                 self.answer(&request, header, result);
             }
         }
+        // Of nothing that was refused: a server does not take a client back that has seen its future.
+        self.last_zxid = self.last_zxid.max(header.zxid);
         if header.xid != xid::NOTIFICATION && self.set_watches == 0 {
             self.told_zxid = self.told_zxid.max(header.zxid);
         }
