@@ -2,12 +2,15 @@
 
 pub mod client;
 pub mod error;
+mod mutant;
 pub mod path;
 pub mod proto;
 pub mod recipes;
 pub mod time;
 pub mod zk;
 
+#[cfg(feature = "simulation")]
+pub use client::simulation;
 pub use client::{Client, Options, State, StateEvent};
 pub use error::{Code, Error, Result};
 pub use recipes::mutex::{Hold, Mutex, MutexOptions};

@@ -7,11 +7,12 @@ use super::session::{Event, Orphan, Session, Tag};
 use super::state::{State, StateEvent};
 use super::watches::{Kind, Sink, Watches};
 use crate::error::{Code, Error, Result};
+use crate::mutant::{Mutant, mutated};
 use crate::path;
 use crate::proto::{MultiOp, MultiResult, Request, Response, WatcherType};
 use crate::time::Time;
 use crate::zk::{Answer, OpOptions, ReplySender, SessionView, WatchEvent};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -89,7 +90,8 @@ pub(crate) struct Logical {
     state: State,
     dial: Dial,
     closing: Option<Closing>,
-    ops: HashMap<Tag, Op>,
+    /// In order, as all that is ever gone through: what a client does depends on its seed alone.
+    ops: BTreeMap<Tag, Op>,
     queue: VecDeque<Tag>,
     deadlines: BTreeSet<(Time, Tag)>,
     next_tag: Tag,
@@ -119,7 +121,7 @@ impl Logical {
             state: State::Connecting,
             dial: Dial::Due(now),
             closing: None,
-            ops: HashMap::new(),
+            ops: BTreeMap::new(),
             queue: VecDeque::new(),
             deadlines: BTreeSet::new(),
             next_tag: 1,
@@ -577,7 +579,7 @@ impl Logical {
             for (path, mode) in self.watches.staying() {
                 self.session_request(now, Request::AddWatch { path, mode });
             }
-        } else {
+        } else if !mutated(Mutant::WatchesNotRearmed) {
             for frame in self.watches.rearm(self.session.last_zxid()) {
                 self.session.set_watches(now, &frame);
             }
@@ -622,7 +624,9 @@ impl Logical {
         // Back to the front of the queue, in their order, with what may be sent again.
         for orphan in orphans.into_iter().rev() {
             let Some(op) = self.ops.get_mut(&orphan.tag) else { continue };
-            let again = !orphan.written || op.request.is_repeatable();
+            let again = !orphan.written
+                || op.request.is_repeatable()
+                || (mutated(Mutant::CreateAgain) && matches!(op.request, Request::Create { .. }));
             if self.closing.is_some() || !again {
                 let code = if again { Code::CLOSED } else { Code::OUTCOME_UNKNOWN };
                 self.finish(orphan.tag, Err(Error::new(code).because(reason.to_string())));

@@ -13,6 +13,7 @@ use super::node::{self, LockNode, Pause, Removal, is_passing, step};
 use super::patience::Patience;
 use crate::client::Client;
 use crate::error::{Code, Error, Result};
+use crate::mutant::{Mutant, mutated};
 use crate::path;
 use crate::proto::{Acl, CreateMode, EventType, Request, Response, permissions};
 use crate::time::Time;
@@ -196,6 +197,10 @@ impl Mutex {
     /// Ends the wait of one acquire on this handle with [`Code::INTERRUPTED`]. If none is waiting the
     /// interrupt is remembered, and ends the next one at its beginning. A lock that is held stays so.
     pub fn interrupt(&self) {
+        if mutated(Mutant::LostInterrupt) {
+            self.inner.interrupt.notify_waiters();
+            return;
+        }
         self.inner.interrupt.notify_one();
     }
 
@@ -377,7 +382,7 @@ impl Inner {
             biased;
             outcome = &mut creation => outcome,
             error = patience.over(), if !try_only => {
-                if let Some(creation) = creation.withdraw() {
+                if let Some(creation) = creation.withdraw().filter(|_| !mutated(Mutant::CancelLeaksNode)) {
                     self.clean_up(self.forget(Some(creation), id, session)).await;
                 }
                 return Err(error.into());
@@ -505,6 +510,9 @@ impl Inner {
                 return Err(Error::new(Code::TIMEOUT).because("somebody else was first").into());
             }
             self.wait_for(patience, own, before).await?;
+            if mutated(Mutant::EventIsTurn) {
+                return Ok(());
+            }
             listed = patience.with(self.zk.children(&self.path, step(&self.zk, own.session))).await?;
         }
     }
@@ -523,6 +531,9 @@ impl Inner {
             let (read, watch) = self.zk.get_watch(&at, step(&self.zk, own.session));
             match patience.with(read).await? {
                 Ok(_) => {}
+                Err(error) if error.code() == Code::NO_NODE && mutated(Mutant::WaitsForGone) => {
+                    patience.with(std::future::pending::<()>()).await?;
+                }
                 Err(error) if error.code() == Code::NO_NODE => return Ok(()),
                 Err(error) if is_passing(&error) => {
                     patience.with(pause.rest(&self.zk)).await?;
@@ -561,6 +572,9 @@ impl Inner {
 
     /// Runs a clean-up that outlives us, and waits for it as long as that is likely to help.
     async fn clean_up<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        if mutated(Mutant::NoCleanUpSuspended) && !self.zk.session().connected {
+            return None;
+        }
         let (done, finished) = oneshot::channel();
         self.zk.spawn(Box::pin(async move {
             let _ = done.send(work.await);
