@@ -1,6 +1,7 @@
 //! Errors, and the one table of codes that every language's errors are made from.
 
 use std::borrow::Cow;
+use std::ffi::CStr;
 use std::fmt;
 
 /// What went wrong, as a number that never changes its meaning.
@@ -16,10 +17,19 @@ pub struct CodeInfo {
     pub code: Code,
     /// Its name without a prefix: `NO_NODE`.
     pub name: &'static str,
+    /// The same for C.
+    pub(crate) c_name: &'static CStr,
     /// What it means, as the beginning of a message.
     pub meaning: &'static str,
     /// Whether the same call may succeed if it is made again later.
     pub retriable: bool,
+}
+
+const fn c_text(text: &'static str) -> &'static CStr {
+    match CStr::from_bytes_with_nul(text.as_bytes()) {
+        Ok(text) => text,
+        Err(_) => c"",
+    }
 }
 
 macro_rules! codes {
@@ -33,6 +43,7 @@ macro_rules! codes {
             $(CodeInfo {
                 code: Code::$name,
                 name: stringify!($name),
+                c_name: c_text(concat!(stringify!($name), "\0")),
                 meaning: $meaning,
                 retriable: codes!(@$retriable),
             },)*
@@ -118,6 +129,12 @@ impl Code {
     /// The name without a prefix: `NO_NODE`; `UNKNOWN` for a number outside the table.
     pub fn name(self) -> &'static str {
         self.info().map_or("UNKNOWN", |info| info.name)
+    }
+
+    /// The name for C.
+    #[cfg_attr(not(feature = "capi"), allow(dead_code))]
+    pub(crate) fn c_name(self) -> &'static CStr {
+        self.info().map_or(c"UNKNOWN", |info| info.c_name)
     }
 
     /// What it means.

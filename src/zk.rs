@@ -83,6 +83,9 @@ pub struct SessionView {
     pub timeout: std::time::Duration,
     /// When a server was last heard.
     pub last_heard: Time,
+    /// Until when the session is certain to live at the servers; `None` while nothing proves it yet.
+    /// It counts on the servers' session timeout and their tick, and on nothing else of theirs.
+    pub valid_until: Option<Time>,
 }
 
 /// An answered request.
@@ -139,6 +142,11 @@ impl Reply {
 }
 
 impl ReplySender {
+    /// Whether nobody waits for the outcome any more.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
     /// Completes the reply.
     pub fn send(self, outcome: Result<Answer>) {
         // Whoever asked may have gone; that is theirs to decide.

@@ -319,7 +319,9 @@ async fn an_ended_session_loses_the_lock_and_a_waiter_comes_back() {
             break;
         }
     }
-    assert_eq!(seen, [State::Connected, State::Suspended, State::Lost, State::Connected]);
+    // The two may take the session from each other a few times before it ends.
+    assert_eq!(seen.first(), Some(&State::Connected));
+    assert!(seen.ends_with(&[State::Suspended, State::Lost, State::Connected]), "{seen:?}");
     assert!(!hold.is_held() && !handle.is_held() && handle.token().is_none());
     assert_eq!(code(hold.release().await), Code::LOCK_LOST);
     // A waiter whose session ends queues again by itself.

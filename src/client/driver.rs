@@ -1,7 +1,6 @@
 //! The client's IO: dials servers and carries bytes between a transport and the logical client.
 
 use super::Inner;
-use super::hosts::Host;
 use super::logical::Attempt;
 use crate::time::Time;
 use crate::zk::BoxFuture;
@@ -27,7 +26,7 @@ const READ_SIZE: usize = 64 * 1024;
 pub(super) struct Driver {
     client: Arc<Inner>,
     transport: Option<Box<dyn Transport>>,
-    dialling: Option<(Host, Dialling)>,
+    dialling: Option<Dialling>,
     timer: Option<(Time, BoxFuture<()>)>,
     buffer: Box<[u8]>,
 }
@@ -43,7 +42,7 @@ impl Driver {
         if self.transport.is_some() {
             return false;
         }
-        if let Some((host, dialling)) = &mut self.dialling {
+        if let Some(dialling) = &mut self.dialling {
             match dialling.as_mut().poll(cx) {
                 Poll::Pending if self.client.with(|logical, _| logical.is_trying()) => return false,
                 // Given up meanwhile.
@@ -53,8 +52,7 @@ impl Driver {
                     self.transport = Some(transport);
                 }
                 Poll::Ready(Err(error)) => {
-                    let host = host.clone();
-                    self.client.with(|logical, now| logical.not_opened(now, &host, &error.to_string()));
+                    self.client.with(|logical, now| logical.not_opened(now, &error.to_string()));
                 }
             }
             self.dialling = None;
@@ -62,7 +60,7 @@ impl Driver {
         }
         match self.client.with(|logical, now| logical.poll_dial(now)) {
             Some(attempt) => {
-                self.dialling = Some((attempt.host.clone(), Box::pin(dial(attempt))));
+                self.dialling = Some(Box::pin(dial(attempt)));
                 true
             }
             None => false,
@@ -95,6 +93,7 @@ impl Driver {
             while !logical.output().is_empty() {
                 match Pin::new(&mut *transport).poll_write(cx, logical.output()) {
                     Poll::Pending => return None,
+                    Poll::Ready(Ok(0)) => return Some(io::ErrorKind::WriteZero.into()),
                     Poll::Ready(Ok(n)) => logical.wrote(now, n),
                     Poll::Ready(Err(error)) => return Some(error),
                 }

@@ -5,7 +5,7 @@ use super::hosts::Host;
 use super::options::{Auth, Options, WhileSuspended};
 use super::session::{Event, Orphan, Session, Tag};
 use super::state::{State, StateEvent};
-use super::watches::{Kind, Sink, Watches};
+use super::watches::{Kind, Sink, Watches, below};
 use crate::error::{Code, Error, Result};
 use crate::mutant::{Mutant, mutated};
 use crate::path;
@@ -33,6 +33,16 @@ const LEAST_ATTEMPT: Duration = Duration::from_millis(50);
 pub(crate) enum NewWatch {
     Once(oneshot::Sender<WatchEvent>),
     Stream(mpsc::UnboundedSender<WatchEvent>),
+}
+
+impl NewWatch {
+    /// Whether whoever waited for it has gone.
+    fn is_closed(&self) -> bool {
+        match self {
+            Self::Once(sink) => sink.is_closed(),
+            Self::Stream(sink) => sink.is_closed(),
+        }
+    }
 }
 
 /// An outcome to be delivered once no lock is held.
@@ -82,6 +92,8 @@ pub(crate) struct Logical {
     chroot: String,
     hosts: Vec<Host>,
     next_host: usize,
+    /// The server of the present attempt or connection, or of the last.
+    server: Option<Host>,
     /// Attempts since a connection last settled.
     failures: u32,
     rng: fastrand::Rng,
@@ -114,6 +126,7 @@ impl Logical {
             chroot: chroot.to_owned(),
             hosts,
             next_host: 0,
+            server: None,
             failures: 0,
             rng,
             session,
@@ -146,6 +159,7 @@ impl Logical {
             connection: self.session.connection(),
             timeout: self.session.timeout(),
             last_heard: self.session.last_heard(),
+            valid_until: self.session.valid_until(self.options.clock_drift),
         }
     }
 
@@ -232,6 +246,10 @@ impl Logical {
             return Err((reply, error.during(request.name(), self.public(request.path()).as_deref())));
         }
         let deadline = options.deadline.unwrap_or(now + self.options.operation_timeout);
+        if deadline <= now {
+            let error = Error::new(Code::NOT_SENT).because("its deadline had passed already");
+            return Err((reply, error.during(request.name(), self.public(request.path()).as_deref())));
+        }
         let tag = self.next_tag;
         self.next_tag += 1;
         if watch.is_some()
@@ -293,17 +311,14 @@ impl Logical {
     }
 
     fn public(&self, path: Option<&str>) -> Option<String> {
-        let path = path?;
-        Some(match path.strip_prefix(self.chroot.as_str()) {
-            Some("") => "/".to_owned(),
-            Some(rest) => rest.to_owned(),
-            None => path.to_owned(),
-        })
+        path.map(|path| below(path, &self.chroot).unwrap_or(path).to_owned())
     }
 
-    /// Nobody may wait for this request any more. If it was not sent yet it never is, and this is true.
+    /// Nobody may wait for this request any more. If no byte of it is written yet it is never sent, and
+    /// this is true. Otherwise its answer is still to come, and tells whether to remove a watch it arms.
     pub(crate) fn withdraw(&mut self, tag: Tag) -> bool {
-        let unsent = self.ops.get(&tag).is_some_and(|op| !op.sent);
+        let Some(op) = self.ops.get(&tag) else { return false };
+        let unsent = !op.sent || self.session.withdraw(tag);
         if unsent {
             drop(self.take(tag));
         }
@@ -380,13 +395,19 @@ impl Logical {
     /// Adds credentials: sent now, and first on every later connection.
     pub(crate) fn add_auth(&mut self, auth: Auth) -> Request {
         let request = auth_request(&auth);
-        self.options.auth.push(auth);
+        if !self.options.auth.contains(&auth) {
+            self.options.auth.push(auth);
+        }
         request
     }
 
     /// Ends the session at the server; nothing further is taken. Bounded by the deadline.
     pub(crate) fn close(&mut self, now: Time, deadline: Time) {
-        if self.is_over() || self.closing.is_some() {
+        if self.is_over() {
+            return;
+        }
+        if let Some(closing) = &mut self.closing {
+            closing.deadline = closing.deadline.min(deadline);
             return;
         }
         self.closing = Some(Closing { deadline, sent: false });
@@ -405,7 +426,15 @@ impl Logical {
     /// The client is over, whatever is still open.
     fn end(&mut self, reason: Option<Error>) {
         self.session.lost(Code::CLOSED.into());
-        while self.session.next_event().is_some() {}
+        while let Some(event) = self.session.next_event() {
+            if let Event::Down { orphans, .. } = event {
+                for orphan in orphans.iter().filter(|orphan| !orphan.written) {
+                    if let Some(op) = self.ops.get_mut(&orphan.tag) {
+                        op.sent = false;
+                    }
+                }
+            }
+        }
         self.dial = Dial::Over;
         let tags: Vec<_> = self.ops.keys().copied().collect();
         for tag in tags {
@@ -431,6 +460,7 @@ impl Logical {
         }
         let host = self.hosts.get(self.next_host)?.clone();
         self.next_host = (self.next_host + 1) % self.hosts.len();
+        self.server = Some(host.clone());
         let mut round = self.options.connect_timeout;
         if self.session.id() != 0 {
             round = round.min(self.session.timeout());
@@ -449,11 +479,9 @@ impl Logical {
     }
 
     /// The attempt under way did not get a transport.
-    pub(crate) fn not_opened(&mut self, now: Time, host: &Host, why: &str) {
+    pub(crate) fn not_opened(&mut self, now: Time, why: &str) {
         if let Dial::Trying { .. } = self.dial {
-            log::info!("session {:#x}: no connection to {host}: {why}", self.session.id());
-            let reason = Error::new(Code::CONNECTION_LOSS).because(format!("{host}: {why}"));
-            self.attempt_failed(now, reason);
+            self.attempt_failed(now, Error::new(Code::CONNECTION_LOSS).because(why.to_owned()));
         }
     }
 
@@ -518,19 +546,8 @@ impl Logical {
             if at > now {
                 break;
             }
-            let error = match self.ops.get(&tag) {
-                Some(op) if !op.sent => {
-                    let why = self.reason.as_ref().filter(|_| self.state != State::Connected);
-                    Error::new(Code::NOT_SENT).because(match why {
-                        Some(why) => format!("its deadline passed before a server was connected: {why}"),
-                        None => "its deadline passed".to_owned(),
-                    })
-                }
-                Some(op) if op.request.is_repeatable() => Code::OPERATION_TIMEOUT.into(),
-                _ => Error::new(Code::OUTCOME_UNKNOWN).because("its deadline passed"),
-            };
-            self.finish(tag, Err(error));
             self.deadlines.remove(&(at, tag));
+            self.give_up(tag);
         }
         if let Some(closing) = self.closing
             && now >= closing.deadline
@@ -542,6 +559,32 @@ impl Logical {
     }
 
     // ---- inside ----
+
+    /// Ends a request whose deadline has passed.
+    fn give_up(&mut self, tag: Tag) {
+        let Some(op) = self.ops.get(&tag) else { return };
+        if !op.sent || self.session.withdraw(tag) {
+            let why = self.reason.as_ref().filter(|_| self.state != State::Connected);
+            let error = Error::new(Code::NOT_SENT).because(match why {
+                Some(why) => format!("its deadline passed before a server was connected: {why}"),
+                None => "its deadline passed".to_owned(),
+            });
+            return self.finish(tag, Err(error));
+        }
+        let error = if op.request.is_repeatable() {
+            Code::OPERATION_TIMEOUT.into()
+        } else {
+            Error::new(Code::OUTCOME_UNKNOWN).because("its deadline passed")
+        };
+        if op.watch.is_none() {
+            return self.finish(tag, Err(error));
+        }
+        // The server arms the watch whatever we do: the reply tells whether to remove it.
+        let error = error.during(op.request.name(), self.public(op.request.path()).as_deref());
+        if let Some(reply) = self.ops.get_mut(&tag).and_then(|op| op.reply.take()) {
+            self.finished.push((reply, Err(error)));
+        }
+    }
 
     /// Handles what the session has to tell.
     fn settle(&mut self, now: Time) {
@@ -555,11 +598,7 @@ impl Logical {
                 }
                 Event::Reply { tag, result, zxid, sent_at } => self.replied(now, tag, result, zxid, sent_at),
                 Event::Watch { kind, path } => self.watches.fire(kind, &path),
-                Event::WatchesRefused(code) => {
-                    log::warn!("session {:#x}: watches could not be re-armed: {code:?}", self.session.id());
-                    self.watches.end_one_shots();
-                    self.watches.tell_missed();
-                }
+                Event::WatchesRefused(code) => self.watches_refused(code),
                 Event::Down { reason, orphans } => self.down(now, reason, orphans),
                 Event::Closed => {
                     self.end(None);
@@ -572,20 +611,31 @@ impl Logical {
 
     fn up(&mut self, now: Time, new: bool) {
         self.dial = Dial::Up(now);
-        for auth in self.options.auth.clone() {
-            self.session.replay_auth(now, &auth_request(&auth));
+        for auth in &self.options.auth {
+            if let Err(error) = self.session.replay_auth(now, &auth_request(auth)) {
+                log::warn!("session {:#x}: {auth:?}: {error}", self.session.id());
+            }
         }
         if new {
             for (path, mode) in self.watches.staying() {
                 self.session_request(now, Request::AddWatch { path, mode });
             }
         } else if !mutated(Mutant::WatchesNotRearmed) {
-            for frame in self.watches.rearm(self.session.last_zxid()) {
-                self.session.set_watches(now, &frame);
+            let frames = self.watches.rearm(self.session.told_zxid(), self.options.max_frame);
+            let refused = frames.iter().find_map(|frame| self.session.set_watches(now, frame).err());
+            if let Some(error) = refused {
+                self.watches_refused(error.code());
             }
         }
         self.watches.tell_missed();
         self.enter(State::Connected, None);
+    }
+
+    /// Watches could not be re-armed: nobody is left waiting for what will not come.
+    fn watches_refused(&mut self, code: Code) {
+        log::warn!("session {:#x}: watches could not be re-armed: {code:?}", self.session.id());
+        self.watches.end_one_shots();
+        self.watches.tell_missed();
     }
 
     /// Sends a request of the client's own before everything that waits.
@@ -599,7 +649,7 @@ impl Logical {
 
     fn expired(&mut self, now: Time) {
         self.previous = self.session.id();
-        self.session = Session::new(self.options.session_timeout, self.options.max_frame);
+        self.session = self.session.successor();
         self.watches.end_one_shots();
         let bound: Vec<_> = self
             .ops
@@ -624,6 +674,11 @@ impl Logical {
         // Back to the front of the queue, in their order, with what may be sent again.
         for orphan in orphans.into_iter().rev() {
             let Some(op) = self.ops.get_mut(&orphan.tag) else { continue };
+            if op.reply.as_ref().is_none_or(ReplySender::is_closed) {
+                // Nobody waits for it, and the watch it may have armed has gone with the connection.
+                drop(self.take(orphan.tag));
+                continue;
+            }
             let again = !orphan.written
                 || op.request.is_repeatable()
                 || (mutated(Mutant::CreateAgain) && matches!(op.request, Request::Create { .. }));
@@ -650,6 +705,7 @@ impl Logical {
                 let pause = if self.failures == 0 { Duration::ZERO } else { self.backoff() };
                 self.failures += 1;
                 self.dial = Dial::Due(now + pause);
+                let reason = self.named(reason);
                 self.enter(State::Suspended, Some(reason));
                 self.refuse_waiting();
             }
@@ -672,8 +728,16 @@ impl Logical {
         let hosts = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
         let pause = if self.failures.is_multiple_of(hosts) { self.backoff() } else { Duration::ZERO };
         self.dial = Dial::Due(now + pause);
-        // Told anew where it says something new: the first reason of each kind of silence.
+        let reason = self.named(reason);
+        log::info!("session {:#x}: {reason}", self.session.id());
         self.reason = Some(reason);
+    }
+
+    /// The reason, with the server it is about.
+    fn named(&self, reason: Error) -> Error {
+        let Some(server) = &self.server else { return reason };
+        let detail = if reason.detail().is_empty() { reason.code().meaning() } else { reason.detail() };
+        Error::new(reason.code()).because(format!("{server}: {detail}"))
     }
 
     /// Doubles with each round over the servers, up to the option's limit; half of it is chance.
@@ -694,18 +758,23 @@ impl Logical {
                 (Request::AddWatch { mode, .. }, Ok(_)) => Some(Kind::Stays(*mode)),
                 _ => None,
             };
-            match (kind, watch) {
-                (Some(kind), NewWatch::Once(sink)) => {
-                    let unwanted = sink.is_closed();
-                    self.watches.add(&path, tag, kind, Sink::Once(sink));
-                    if unwanted {
-                        self.unwatch(now, &path, tag);
+            if let Some(kind) = kind {
+                let unwanted = watch.is_closed();
+                let (sink, once) = match watch {
+                    NewWatch::Once(sink) => (Sink::Once(sink), true),
+                    NewWatch::Stream(sink) => (Sink::Stream(sink), false),
+                };
+                self.watches.add(&path, tag, kind, sink);
+                if unwanted {
+                    self.unwatch(now, &path, tag);
+                }
+                if once {
+                    // Servers before 3.9 keep one mode for each path (ZOOKEEPER-4466): a one-shot watch
+                    // makes one that stays a one-shot too, until it is added again.
+                    for mode in self.watches.staying_on(&path) {
+                        self.submit_own(now, Request::AddWatch { path: path.clone(), mode });
                     }
                 }
-                (Some(kind), NewWatch::Stream(sink)) => {
-                    self.watches.add(&path, tag, kind, Sink::Stream(sink));
-                }
-                (None, _) => {}
             }
         }
         let (session, connection) = (self.session.id(), self.session.connection());
@@ -728,6 +797,10 @@ impl Logical {
             let Some(tag) = self.queue.pop_front() else { break };
             let Some(op) = self.ops.get_mut(&tag) else { continue };
             if op.sent {
+                continue;
+            }
+            if op.deadline <= now {
+                self.give_up(tag);
                 continue;
             }
             match self.session.send(now, tag, &op.request) {
@@ -793,13 +866,17 @@ fn strip_chroot(mut response: Response, chroot: &str) -> Response {
         return response;
     }
     let strip = |path: &mut String| {
-        if let Some(rest) = path.strip_prefix(chroot) {
-            *path = if rest.is_empty() { "/".to_owned() } else { rest.to_owned() };
+        if let Some(rest) = below(path, chroot) {
+            *path = rest.to_owned();
         }
     };
     match &mut response {
         Response::Create { path } | Response::Create2 { path, .. } | Response::Path(path) => strip(path),
-        Response::Ephemerals(paths) => paths.iter_mut().for_each(strip),
+        Response::Ephemerals(paths) => {
+            // A server compares text: it also names what lies beside the chroot, `/app2` beside `/app`.
+            paths.retain(|path| below(path, chroot).is_some());
+            paths.iter_mut().for_each(strip);
+        }
         Response::Multi(results) => results.iter_mut().for_each(|result| match result {
             MultiResult::Create { path } | MultiResult::Create2 { path, .. } => strip(path),
             _ => {}
@@ -808,3 +885,6 @@ fn strip_chroot(mut response: Response, chroot: &str) -> Response {
     }
     response
 }
+
+#[cfg(test)]
+mod tests;

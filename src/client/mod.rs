@@ -1,7 +1,12 @@
 //! The client: a session with ZooKeeper that survives what can be survived and says what cannot.
 
 mod driver;
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod fuzz;
 mod hosts;
+mod lease;
 mod logical;
 mod options;
 pub(crate) mod process;
@@ -19,6 +24,7 @@ pub use state::{State, StateEvent};
 use crate::error::{Code, Error, Result};
 use crate::path;
 use crate::proto::{ClientInfo, Request, Response, WatchMode};
+use crate::recipes::keeper::Keeper;
 use crate::time::Time;
 use crate::zk::{Answer, BoxFuture, OpOptions, Reply, SessionView, Watch, WatchEvent, Withdraw, Zk};
 use driver::Driver;
@@ -38,6 +44,7 @@ use tokio::sync::mpsc;
 pub struct Client {
     shared: Arc<Shared>,
     zk: Arc<dyn Zk>,
+    keeper: Arc<Keeper>,
 }
 
 /// What closes the client when the last clone, and the last recipe that uses it, is dropped. The
@@ -216,10 +223,12 @@ impl Client {
     /// `host:port,host:port/chroot`.
     pub fn new(address: &str, options: Options) -> Result<Self> {
         let io = IoThread::get()?;
+        let interval = options.renew_interval;
         let inner = Inner::new(address, options, Box::new(io.clone()))?;
         io.spawn(Box::pin(Driver::new(Arc::clone(&inner))));
+        let keeper = Arc::new(Keeper::new(interval));
         let shared = Arc::new(Shared { inner });
-        Ok(Self { zk: shared.clone(), shared })
+        Ok(Self { zk: shared.clone(), shared, keeper })
     }
 
     /// Begins to connect and waits for the first session, at most as long as `connect_timeout`; on
@@ -238,6 +247,11 @@ impl Client {
 
     fn inner(&self) -> &Inner {
         &self.shared.inner
+    }
+
+    /// What keeps the locks of this client.
+    pub fn keeper(&self) -> &Arc<Keeper> {
+        &self.keeper
     }
 
     /// ZooKeeper as recipes see it.

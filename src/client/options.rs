@@ -35,6 +35,12 @@ pub struct Options {
     pub auth: Vec<Auth>,
     /// Re-attach to this session instead of asking for a new one.
     pub reattach: Option<Reattach>,
+    /// How often the locks of this client are renewed: one write for all of them. Default: at a sixth
+    /// of the session timeout, or of the shortest lease in strict mode.
+    pub renew_interval: Option<Duration>,
+    /// How much faster or slower than another machine's this machine's clock may run, as a fraction.
+    /// Default 0.01.
+    pub clock_drift: f64,
     /// The seed of what is random here: the order of servers and the jitter. Default: from the system.
     pub seed: Option<u64>,
 }
@@ -50,6 +56,8 @@ impl Default for Options {
             max_frame: 0xf_ffff,
             auth: Vec::new(),
             reattach: None,
+            renew_interval: None,
+            clock_drift: 0.01,
             seed: None,
         }
     }
@@ -66,6 +74,8 @@ impl fmt::Debug for Options {
             .field("max_backoff", &self.max_backoff)
             .field("max_frame", &self.max_frame)
             .field("auth", &self.auth)
+            .field("renew_interval", &self.renew_interval)
+            .field("clock_drift", &self.clock_drift)
             .field("reattach", &self.reattach)
             .field("seed", &self.seed)
             .finish()
@@ -88,6 +98,13 @@ impl Options {
         range("connect_timeout", self.connect_timeout, 1, i32::MAX as u64)?;
         range("operation_timeout", self.operation_timeout, 1, i32::MAX as u64)?;
         range("max_backoff", self.max_backoff, 1, 3_600_000)?;
+        if let Some(interval) = self.renew_interval {
+            range("renew_interval", interval, 1, i32::MAX as u64)?;
+        }
+        if !(0.0..=0.5).contains(&self.clock_drift) {
+            let text = format!("clock_drift is {}, it must be within 0 and 0.5", self.clock_drift);
+            return Err(Error::new(Code::BAD_ARGUMENT).because(text));
+        }
         if self.max_frame < 1024 || self.max_frame > 1 << 30 {
             let text = format!("max_frame is {}, it must be within 1024 and {}", self.max_frame, 1 << 30);
             return Err(Error::new(Code::BAD_ARGUMENT).because(text));

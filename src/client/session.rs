@@ -5,13 +5,15 @@
 //! what the server sends to [`Session::received`]. It calls [`Session::tick`] when
 //! [`Session::next_deadline`] has come, and takes [`Session::next_event`] after each call.
 
+use super::lease::{Proof, Weight};
 use crate::error::{Code, Error};
 use crate::proto::{
-    ConnectRequest, ConnectResponse, DecodeError, EventType, FrameReader, Reader, ReplyHeader, Request,
-    RequestHeader, Response, WatcherEvent, Writer, op_code, xid,
+    ConnectRequest, ConnectResponse, DecodeError, EventType, FrameReader, HEADER_LEN, Reader, ReplyHeader,
+    Request, RequestHeader, Response, WatcherEvent, Writer, op_code, xid,
 };
 use crate::time::Time;
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
 /// How much longer than the request limit an answer's frame may be, as Apache ZooKeeper's clients have it.
@@ -21,6 +23,9 @@ const HANDSHAKE_CAP: usize = 1024;
 
 /// How many written bytes may stay in the output buffer.
 const COMPACT_AT: usize = 256 * 1024;
+
+/// The tag of the session's own keep-alives.
+const KEEP_ALIVE: Tag = 0;
 
 /// Names a request to whoever sent it.
 pub(crate) type Tag = u64;
@@ -67,17 +72,19 @@ struct InFlight {
     op: i32,
     tag: Tag,
     sent_at: Time,
-    /// Where it begins in the connection's output.
+    /// Where it begins in the connection's output, and how long it is there.
     begins: u64,
+    len: usize,
 }
 
-#[derive(Debug)]
 pub(crate) struct Session {
     requested: Duration,
     max_frame: usize,
     id: i64,
     password: Vec<u8>,
     last_zxid: i64,
+    /// The last transaction whose watch events have all come; see [`Session::told_zxid`].
+    told_zxid: i64,
     timeout: Duration,
     least_timeout: Duration,
     link: Link,
@@ -90,9 +97,13 @@ pub(crate) struct Session {
     next_xid: i32,
     in_flight: VecDeque<InFlight>,
     auths: VecDeque<Option<InFlight>>,
-    pings: u32,
+    /// Keep-alives sent and not answered.
+    probes: u32,
+    proof: Proof,
     set_watches: u32,
     last_sent: Time,
+    /// When a sync or a write was last sent: what a proof is made of.
+    last_proving: Time,
     last_heard: Time,
     events: VecDeque<Event>,
 }
@@ -106,6 +117,7 @@ impl Session {
             id: 0,
             password: vec![0; 16],
             last_zxid: 0,
+            told_zxid: 0,
             timeout: requested,
             least_timeout: requested,
             link: Link::Down,
@@ -117,9 +129,11 @@ impl Session {
             next_xid: 1,
             in_flight: VecDeque::new(),
             auths: VecDeque::new(),
-            pings: 0,
+            probes: 0,
+            proof: Proof::default(),
             set_watches: 0,
             last_sent: Time::default(),
+            last_proving: Time::default(),
             last_heard: Time::default(),
             events: VecDeque::new(),
         }
@@ -130,7 +144,20 @@ impl Session {
         self.id = id;
         self.password = password;
         self.last_zxid = last_zxid;
+        self.told_zxid = last_zxid;
         self
+    }
+
+    /// The session to be made after this one. It goes on counting connections, so that no two have
+    /// one number, and it does not go to a server that is behind what was seen already.
+    pub(crate) fn successor(&self) -> Self {
+        Self {
+            connections: self.connections,
+            last_zxid: self.last_zxid,
+            told_zxid: self.last_zxid,
+            last_heard: self.last_heard,
+            ..Self::new(self.requested, self.max_frame)
+        }
     }
 
     /// The session's id, 0 before the first handshake.
@@ -158,6 +185,18 @@ impl Session {
         self.last_zxid
     }
 
+    /// The transaction since which watch events may be missing after a reconnect: what `setWatches`
+    /// is to name.
+    ///
+    /// It lags behind [`Session::last_zxid`] in two cases. Servers from 3.9 on put an event's
+    /// transaction into its header, but a transaction may have several events, and the connection may
+    /// end between them: an event vouches for none but itself, a reply for all before it (a server
+    /// queues a transaction's events before it counts the transaction as applied). And while watches
+    /// are being re-armed, the events that came while away are complete only with the last answer.
+    pub(crate) fn told_zxid(&self) -> i64 {
+        self.told_zxid
+    }
+
     /// The number of connections there have been, which names the present one.
     pub(crate) fn connection(&self) -> u64 {
         self.connections
@@ -171,7 +210,7 @@ impl Session {
         self.link != Link::Down
     }
 
-    /// When a byte last came from a server on an established connection.
+    /// When a byte last came from a server.
     pub(crate) fn last_heard(&self) -> Time {
         self.last_heard
     }
@@ -210,6 +249,8 @@ impl Session {
     /// A transport to a server is open: says who we are.
     pub(crate) fn open(&mut self, now: Time) {
         self.connections += 1;
+        self.proof.connected(now);
+        self.last_proving = now;
         self.link = Link::Handshake;
         self.frames = FrameReader::new(HANDSHAKE_CAP);
         self.out.clear();
@@ -262,27 +303,61 @@ impl Session {
             RequestHeader { xid, op }.encode(w);
             request.encode(w);
         });
-        if len > self.max_frame {
+        // A server compares what the frame's length says, which does not count itself.
+        let body = len - HEADER_LEN;
+        if body > self.max_frame {
             self.out.truncate(start);
-            let text = format!("{len} bytes, the limit is {}", self.max_frame);
-            return Err(Error::new(Code::TOO_LARGE).during(request.name(), request.path()).because(text));
+            let text = format!("{body} bytes, the limit is {}", self.max_frame);
+            return Err(Error::new(Code::TOO_LARGE).because(text));
         }
         self.last_sent = now;
-        Ok(InFlight { xid, op, tag, sent_at: now, begins: self.out_base + start as u64 })
+        if weight(op) != Weight::Read {
+            self.last_proving = now;
+        }
+        Ok(InFlight { xid, op, tag, sent_at: now, begins: self.out_base + start as u64, len })
+    }
+
+    /// How much of the connection's output is written.
+    fn written(&self) -> u64 {
+        self.out_base + self.out_done as u64
+    }
+
+    /// Takes back a request of which no byte is written. False if one is, or it is not under way.
+    pub(crate) fn withdraw(&mut self, tag: Tag) -> bool {
+        let written = self.written();
+        let Some(at) = self.in_flight.iter().rposition(|request| request.tag == tag) else { return false };
+        let Some(&InFlight { begins, len, .. }) =
+            self.in_flight.get(at).filter(|request| request.begins >= written)
+        else {
+            return false;
+        };
+        let Ok(start) = usize::try_from(begins - self.out_base) else { return false };
+        self.in_flight.remove(at);
+        self.out.drain(start..start + len);
+        for later in self.in_flight.range_mut(at..).chain(self.auths.iter_mut().flatten()) {
+            if later.begins > begins {
+                later.begins -= len as u64;
+            }
+        }
+        true
     }
 
     /// Sends credentials again, for whose answer nobody waits.
-    pub(crate) fn replay_auth(&mut self, now: Time, request: &Request) {
-        if self.link == Link::Up && self.write(now, xid::AUTH, 0, request).is_ok() {
+    pub(crate) fn replay_auth(&mut self, now: Time, request: &Request) -> Result<(), Error> {
+        if self.link == Link::Up {
+            self.write(now, xid::AUTH, 0, request)?;
             self.auths.push_back(None);
         }
+        Ok(())
     }
 
     /// Re-arms watches.
-    pub(crate) fn set_watches(&mut self, now: Time, request: &Request) {
-        if self.link == Link::Up && self.write(now, xid::SET_WATCHES, 0, request).is_ok() {
+    pub(crate) fn set_watches(&mut self, now: Time, request: &Request) -> Result<(), Error> {
+        if self.link == Link::Up {
+            self.write(now, xid::SET_WATCHES, 0, request)?;
             self.set_watches += 1;
         }
+        Ok(())
     }
 
     /// Bytes came from the server.
@@ -316,7 +391,9 @@ impl Session {
                 }
             }
         };
-        self.frames = frames;
+        if self.link != Link::Down {
+            self.frames = frames;
+        }
         if let Some(problem) = problem {
             self.lost(Error::new(Code::PROTOCOL).because(problem));
         }
@@ -353,11 +430,10 @@ impl Session {
         let mut r = Reader::new(frame);
         let bad = |e: DecodeError| e.to_string();
         let header = ReplyHeader::decode(&mut r).map_err(bad)?;
-        if header.zxid > 0 {
-            self.last_zxid = self.last_zxid.max(header.zxid);
-        }
+        self.last_zxid = self.last_zxid.max(header.zxid);
         match header.xid {
-            xid::PING => self.pings = self.pings.saturating_sub(1),
+            // Not sent by this session, and answered by nothing that it sends.
+            xid::PING => return Err("an answer to no ping".to_owned()),
             xid::NOTIFICATION => {
                 let event = WatcherEvent::decode(&mut r).map_err(bad)?;
                 match EventType::from_wire(event.kind) {
@@ -394,13 +470,35 @@ impl Session {
                 } else {
                     Err(Code::from_number(header.err))
                 };
+                if request.tag == KEEP_ALIVE {
+                    self.probes = self.probes.saturating_sub(1);
+                }
+                if result.is_ok() {
+                    let ping = self.server_ping();
+                    self.proof.answered(request.sent_at, self.last_heard, weight(request.op), ping);
+                }
                 if request.op == op_code::CLOSE_SESSION && result.is_ok() {
                     self.events.push_back(Event::Closed);
                 }
                 self.answer(&request, header, result);
             }
         }
+        if header.xid != xid::NOTIFICATION && self.set_watches == 0 {
+            self.told_zxid = self.told_zxid.max(header.zxid);
+        }
         Ok(())
+    }
+
+    /// The interval of the servers' own pings is half a tick, and a session's timeout at least two ticks.
+    fn server_ping(&self) -> Duration {
+        self.timeout / 4
+    }
+
+    /// Until when the session is certain to live: the time its servers give it, counted from what its
+    /// answers prove, less what the clocks may drift apart.
+    pub(crate) fn valid_until(&self, clock_drift: f64) -> Option<Time> {
+        let safe = self.least_timeout.mul_f64((1.0 - clock_drift) / (1.0 + clock_drift));
+        self.proof.proven().map(|proven| proven + safe)
     }
 
     fn answer(&mut self, request: &InFlight, header: ReplyHeader, result: Result<Response, Code>) {
@@ -418,7 +516,7 @@ impl Session {
             return;
         }
         self.link = Link::Down;
-        let written = self.out_base + self.out_done as u64;
+        let written = self.written();
         let orphans = self
             .auths
             .drain(..)
@@ -428,7 +526,7 @@ impl Session {
             .collect();
         self.out = Vec::new();
         self.out_done = 0;
-        self.pings = 0;
+        self.probes = 0;
         self.set_watches = 0;
         self.frames = FrameReader::new(0);
         self.events.push_back(Event::Down { reason, orphans });
@@ -436,20 +534,24 @@ impl Session {
 
     /// When [`Session::tick`] is to be called at the latest.
     pub(crate) fn next_deadline(&self) -> Time {
-        if self.link == Link::Up { self.ping_due().min(self.dead_at()) } else { Time::NEVER }
+        if self.link == Link::Up { self.probe_due().min(self.dead_at()) } else { Time::NEVER }
     }
 
-    /// A third of the timeout after the last request, or after the last byte if no ping is under way.
-    fn ping_due(&self) -> Time {
-        let since = if self.pings == 0 { self.last_sent.min(self.last_heard) } else { self.last_sent };
-        since + self.timeout / 3
+    /// A third of the timeout after the last request, or after the last byte if no keep-alive is under way.
+    fn probe_due(&self) -> Time {
+        let since = if self.probes == 0 { self.last_sent.min(self.last_heard) } else { self.last_sent };
+        // Also where there is nothing but reads, the next write is to find a chain that it can end.
+        since.min(self.last_proving) + self.timeout / 3
     }
 
     fn dead_at(&self) -> Time {
         self.last_heard + self.timeout * 2 / 3
     }
 
-    /// Does what is due: a ping, or giving up a connection that has gone silent.
+    /// Does what is due: a keep-alive, or giving up a connection that has gone silent.
+    ///
+    /// The keep-alive is a `sync`, not a ping: a follower answers pings also when it is cut off from its
+    /// leader, and a chain of syncs lets the first write after them prove until when the session lives.
     pub(crate) fn tick(&mut self, now: Time) {
         if self.link != Link::Up {
             return;
@@ -458,8 +560,44 @@ impl Session {
             let silent = now.since(self.last_heard);
             let text = format!("nothing heard for {} ms", silent.as_millis());
             self.lost(Error::new(Code::CONNECTION_LOSS).because(text));
-        } else if now >= self.ping_due() && self.write(now, xid::PING, 0, &Request::Ping).is_ok() {
-            self.pings += 1;
+        } else if now >= self.probe_due() {
+            let sync = Request::Sync { path: "/".to_owned() };
+            if self.send(now, KEEP_ALIVE, &sync).is_ok() {
+                self.probes += 1;
+            }
         }
     }
 }
+
+/// What an answer to this operation proves. An operation that failed is not asked about.
+fn weight(op: i32) -> Weight {
+    match op {
+        op_code::SYNC => Weight::Sync,
+        op_code::CREATE
+        | op_code::CREATE2
+        | op_code::CREATE_CONTAINER
+        | op_code::CREATE_TTL
+        | op_code::DELETE
+        | op_code::SET_DATA
+        | op_code::SET_ACL
+        | op_code::MULTI => Weight::Write,
+        _ => Weight::Read,
+    }
+}
+
+/// The password is not shown, nor are the bytes under way, which may hold it and credentials.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &format_args!("{:#x}", self.id))
+            .field("link", &self.link)
+            .field("timeout", &self.timeout)
+            .field("last_zxid", &format_args!("{:#x}", self.last_zxid))
+            .field("connections", &self.connections)
+            .field("in_flight", &self.in_flight.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

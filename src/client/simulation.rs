@@ -6,6 +6,7 @@
 use super::runtime::Runtime;
 use super::{Client, Inner, Options, Shared};
 use crate::error::Result;
+use crate::recipes::keeper::Keeper;
 use crate::time::Time;
 use crate::zk::BoxFuture;
 use std::sync::Arc;
@@ -59,9 +60,10 @@ impl std::fmt::Debug for Link {
 
 /// A client in the given world, and what carries its bytes.
 pub fn client<W: World + 'static>(address: &str, options: Options, world: W) -> Result<(Client, Link)> {
+    let keeper = Arc::new(Keeper::new(options.renew_interval));
     let inner = Inner::new(address, options, Box::new(Outside(world)))?;
     let shared = Arc::new(Shared { inner: Arc::clone(&inner) });
-    Ok((Client { zk: shared.clone(), shared }, Link { inner }))
+    Ok((Client { zk: shared.clone(), shared, keeper }, Link { inner }))
 }
 
 impl Link {
@@ -87,9 +89,8 @@ impl Link {
     }
 
     /// The connection that was dialled did not open.
-    pub fn not_opened(&self, host: &str, port: u16, why: &str) {
-        let host = super::Host { name: host.to_owned(), port };
-        self.inner.with(|logical, now| logical.not_opened(now, &host, why));
+    pub fn not_opened(&self, why: &str) {
+        self.inner.with(|logical, now| logical.not_opened(now, why));
     }
 
     /// Bytes came from the server.

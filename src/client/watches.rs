@@ -8,6 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 /// The longest `setWatches` frame, as Apache ZooKeeper's own clients cut them: a server refuses
 /// frames over its `jute.maxbuffer`, and a client with many watches could never come back.
 const MAX_FRAME: usize = 128 * 1024;
+/// What a `setWatches` frame holds besides its paths: header, zxid and the lengths of five lists.
+const REARM_OVERHEAD: usize = 36;
 
 /// What a watch waits for, as `setWatches` tells them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +25,19 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Whether a server that is told to forget this kind forgets the other on the same path too.
+    ///
+    /// It keeps data and exists watches in one table and child watches in another; those that stay
+    /// are in both, and servers up to 3.8 can remove them by "any" only, which empties both.
+    fn falls_with(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Stays(_), _) | (_, Self::Stays(_)) => true,
+            (Self::Child, Self::Child) => true,
+            (Self::Child, _) | (_, Self::Child) => false,
+            (Self::Data | Self::Exist, Self::Data | Self::Exist) => true,
+        }
+    }
+
     /// Whether an event of its own node is its business.
     fn sees(self, event: EventType) -> bool {
         match self {
@@ -76,11 +91,7 @@ impl Watches {
     }
 
     fn public_path(&self, path: &str) -> String {
-        match path.strip_prefix(self.chroot.as_str()) {
-            Some("") => "/".to_owned(),
-            Some(rest) => rest.to_owned(),
-            None => path.to_owned(),
-        }
+        below(path, &self.chroot).unwrap_or(path).to_owned()
     }
 
     /// A read that will arm a watch on `path` is on its way.
@@ -113,12 +124,7 @@ impl Watches {
         if kind == Kind::Stays(WatchMode::PersistentRecursive) {
             self.recursive -= 1;
         }
-        // The server keeps data and exists watches in one table.
-        let same = |other: Kind| match kind {
-            Kind::Data | Kind::Exist => matches!(other, Kind::Data | Kind::Exist),
-            _ => other == kind,
-        };
-        let others = entries.iter().any(|entry| same(entry.kind));
+        let others = entries.iter().any(|entry| kind.falls_with(entry.kind));
         if entries.is_empty() {
             self.paths.remove(path);
         }
@@ -129,23 +135,18 @@ impl Watches {
     pub(crate) fn fire(&mut self, event: EventType, path: &str) {
         let told = WatchEvent { kind: WatchEventKind::Node(event), path: self.public_path(path) };
         if let Some(entries) = self.paths.get_mut(path) {
-            let mut at = 0;
-            while let Some(entry) = entries.get(at) {
-                if !entry.kind.sees(event) {
-                    at += 1;
-                    continue;
-                }
-                match &entry.sink {
-                    Sink::Stream(sink) => {
+            for entry in std::mem::take(entries) {
+                match entry.sink {
+                    Sink::Once(sink) if entry.kind.sees(event) => {
                         let _ = sink.send(told.clone());
-                        at += 1;
+                        continue;
                     }
-                    Sink::Once(_) => {
-                        if let Sink::Once(sink) = entries.remove(at).sink {
-                            let _ = sink.send(told.clone());
-                        }
+                    Sink::Stream(ref sink) if entry.kind.sees(event) => {
+                        let _ = sink.send(told.clone());
                     }
+                    _ => {}
                 }
+                entries.push(entry);
             }
             if entries.is_empty() {
                 self.paths.remove(path);
@@ -205,9 +206,10 @@ impl Watches {
         self.recursive = 0;
     }
 
-    /// The requests that arm everything again on the same session. A one-shot watch whose event came
-    /// since `relative_zxid` fires from the server's answer.
-    pub(crate) fn rearm(&self, relative_zxid: i64) -> Vec<Request> {
+    /// The requests that arm everything again on the same session, none longer than `max_frame` unless a
+    /// single path is. A one-shot watch whose event came since `relative_zxid` fires from the server's answer.
+    pub(crate) fn rearm(&self, relative_zxid: i64, max_frame: usize) -> Vec<Request> {
+        let limit = max_frame.min(MAX_FRAME) - REARM_OVERHEAD;
         let mut frames = Vec::new();
         let mut lists: [Vec<String>; 5] = Default::default();
         let mut size = 0;
@@ -233,15 +235,18 @@ impl Watches {
                     *wanted = true;
                 }
             }
+            // All of a path in one frame: on servers up to 3.8 the last word on a path holds for all
+            // its kinds, and within a frame that is the word of those that stay.
+            let more = wanted.iter().filter(|wanted| **wanted).count() * (path.len() + 4);
+            if size > 0 && size + more > limit {
+                flush(&mut lists);
+                size = 0;
+            }
+            size += more;
             for (list, wanted) in lists.iter_mut().zip(wanted) {
                 if wanted {
                     list.push(path.clone());
-                    size += path.len() + 4;
                 }
-            }
-            if size > MAX_FRAME - 8 * 1024 {
-                flush(&mut lists);
-                size = 0;
             }
         }
         if size > 0 {
@@ -250,19 +255,18 @@ impl Watches {
         frames
     }
 
+    /// The modes of those that stay on a path.
+    pub(crate) fn staying_on(&self, path: &str) -> Vec<WatchMode> {
+        let modes = [WatchMode::Persistent, WatchMode::PersistentRecursive];
+        let entries = self.paths.get(path).map(Vec::as_slice).unwrap_or_default();
+        let stays = |mode: &WatchMode| entries.iter().any(|entry| entry.kind == Kind::Stays(*mode));
+        modes.into_iter().filter(stays).collect()
+    }
+
     /// Those that stay, to be added again on a new session.
     pub(crate) fn staying(&self) -> Vec<(String, WatchMode)> {
-        let mut found = Vec::new();
-        for (path, entries) in &self.paths {
-            for entry in entries {
-                if let Kind::Stays(mode) = entry.kind
-                    && !found.iter().rev().take(2).any(|(p, m)| p == path && *m == mode)
-                {
-                    found.push((path.clone(), mode));
-                }
-            }
-        }
-        found
+        let on = |path: &String| self.staying_on(path).into_iter().map(|mode| (path.clone(), mode)).collect();
+        self.paths.keys().flat_map(|path| -> Vec<_> { on(path) }).collect()
     }
 
     /// The number of watches.
@@ -270,3 +274,15 @@ impl Watches {
         self.paths.values().map(Vec::len).sum()
     }
 }
+
+/// The path as it is below `chroot`; `None` if it is not below it.
+pub(crate) fn below<'a>(path: &'a str, chroot: &str) -> Option<&'a str> {
+    match path.strip_prefix(chroot)? {
+        "" => Some("/"),
+        rest if rest.starts_with('/') => Some(rest),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,11 @@ pub struct DecodeError {
     pub problem: &'static str,
 }
 
+impl DecodeError {
+    /// The problem of a field that is not there, or not to its end.
+    pub(crate) const SHORT: &'static str = "record ends early";
+}
+
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.field, self.problem)
@@ -47,17 +52,13 @@ impl<'a> Reader<'a> {
                 self.rest = rest;
                 Ok(*head)
             }
-            None => Err(DecodeError { field, problem: "record ends early" }),
+            None => Err(DecodeError { field, problem: DecodeError::SHORT }),
         }
     }
 
-    /// One byte, 0 or 1.
+    /// One byte; whatever is not 0 is true, as Java's streams have it.
     pub fn bool(&mut self, field: &'static str) -> Result<bool, DecodeError> {
-        match self.array::<1>(field)? {
-            [0] => Ok(false),
-            [1] => Ok(true),
-            _ => Err(DecodeError { field, problem: "neither 0 nor 1" }),
-        }
+        Ok(self.array::<1>(field)? != [0])
     }
 
     /// A 32-bit integer.
@@ -78,7 +79,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A buffer, borrowed. A null buffer reads as empty: the server does not tell them apart either.
+    /// A buffer, borrowed. A null buffer reads as empty; a server keeps them apart, no recipe does.
     pub fn bytes(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
         let len = self.len(field)?;
         match self.rest.split_at_checked(len) {

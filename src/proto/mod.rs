@@ -17,6 +17,8 @@ pub use records::{
     Acl, ClientInfo, ConnectRequest, ConnectResponse, CreateMode, EventType, KeeperState, ReplyHeader,
     RequestHeader, Stat, WatchMode, WatcherEvent, WatcherType, permissions,
 };
+#[cfg(feature = "embedded")]
+pub(crate) use request::CREATE_FLAGS;
 pub use request::{Request, op_code};
 pub use response::Response;
 

@@ -305,6 +305,10 @@ pub enum WatcherType {
     Data,
     /// Every watch on the path.
     Any,
+    /// Persistent watches (servers from 3.9 on).
+    Persistent,
+    /// Persistent recursive watches (servers from 3.9 on).
+    PersistentRecursive,
 }
 
 impl WatcherType {
@@ -314,6 +318,8 @@ impl WatcherType {
             Self::Children => 1,
             Self::Data => 2,
             Self::Any => 3,
+            Self::Persistent => 4,
+            Self::PersistentRecursive => 5,
         }
     }
 
@@ -323,6 +329,8 @@ impl WatcherType {
             1 => Some(Self::Children),
             2 => Some(Self::Data),
             3 => Some(Self::Any),
+            4 => Some(Self::Persistent),
+            5 => Some(Self::PersistentRecursive),
             _ => None,
         }
     }

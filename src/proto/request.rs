@@ -22,6 +22,7 @@ pub mod op_code {
     pub const CHECK: i32 = 13;
     pub const MULTI: i32 = 14;
     pub const CREATE2: i32 = 15;
+    pub const CHECK_WATCHES: i32 = 17;
     pub const REMOVE_WATCHES: i32 = 18;
     pub const CREATE_CONTAINER: i32 = 19;
     pub const CREATE_TTL: i32 = 21;
@@ -88,7 +89,7 @@ pub enum Request {
         path: String,
     },
     Ping,
-    /// A lone check; clients send it within a multi, where its answer is defined.
+    /// A lone check, which servers refuse: it belongs into a multi.
     Check {
         path: String,
         version: i32,
@@ -96,6 +97,11 @@ pub enum Request {
     Multi(Vec<MultiOp>),
     MultiRead(Vec<MultiOp>),
     RemoveWatches {
+        path: String,
+        kind: WatcherType,
+    },
+    /// Asks whether there is such a watch, and changes nothing.
+    CheckWatches {
         path: String,
         kind: WatcherType,
     },
@@ -160,6 +166,7 @@ impl Request {
             Self::Multi(_) => op_code::MULTI,
             Self::MultiRead(_) => op_code::MULTI_READ,
             Self::RemoveWatches { .. } => op_code::REMOVE_WATCHES,
+            Self::CheckWatches { .. } => op_code::CHECK_WATCHES,
             Self::AddWatch { .. } => op_code::ADD_WATCH,
             Self::SetWatches { .. } => op_code::SET_WATCHES,
             Self::SetWatches2 { .. } => op_code::SET_WATCHES2,
@@ -188,6 +195,7 @@ impl Request {
             Self::Multi(_) => "multi",
             Self::MultiRead(_) => "multiRead",
             Self::RemoveWatches { .. } => "removeWatches",
+            Self::CheckWatches { .. } => "checkWatches",
             Self::AddWatch { .. } => "addWatch",
             Self::SetWatches { .. } | Self::SetWatches2 { .. } => "setWatches",
             Self::GetEphemerals { .. } => "getEphemerals",
@@ -213,6 +221,7 @@ impl Request {
             | Self::Sync { path }
             | Self::Check { path, .. }
             | Self::RemoveWatches { path, .. }
+            | Self::CheckWatches { path, .. }
             | Self::AddWatch { path, .. }
             | Self::GetAllChildrenNumber { path } => Some(path),
             Self::GetEphemerals { prefix } => Some(prefix),
@@ -241,6 +250,7 @@ impl Request {
             | Self::Sync { path }
             | Self::Check { path, .. }
             | Self::RemoveWatches { path, .. }
+            | Self::CheckWatches { path, .. }
             | Self::AddWatch { path, .. }
             | Self::GetAllChildrenNumber { path } => Some(path),
             Self::GetEphemerals { prefix } => Some(prefix),
@@ -269,6 +279,7 @@ impl Request {
             | Self::Check { .. }
             | Self::MultiRead(_)
             | Self::RemoveWatches { .. }
+            | Self::CheckWatches { .. }
             | Self::AddWatch { .. }
             | Self::SetWatches { .. }
             | Self::SetWatches2 { .. }
@@ -330,7 +341,7 @@ impl Request {
             }
             Self::Ping | Self::WhoAmI | Self::CloseSession => {}
             Self::Multi(ops) | Self::MultiRead(ops) => MultiOp::encode_all(ops, w),
-            Self::RemoveWatches { path, kind } => {
+            Self::RemoveWatches { path, kind } | Self::CheckWatches { path, kind } => {
                 w.string(path);
                 w.i32(kind.to_wire());
             }
@@ -387,11 +398,8 @@ impl Request {
             op_code::PING => Self::Ping,
             op_code::MULTI => Self::Multi(MultiOp::decode_all(r)?),
             op_code::MULTI_READ => Self::MultiRead(MultiOp::decode_all(r)?),
-            op_code::REMOVE_WATCHES => Self::RemoveWatches {
-                path: path(r)?,
-                kind: WatcherType::from_wire(r.i32("watcher type")?)
-                    .ok_or(DecodeError { field: "watcher type", problem: "unknown" })?,
-            },
+            op_code::REMOVE_WATCHES => Self::RemoveWatches { path: path(r)?, kind: watcher_type(r)? },
+            op_code::CHECK_WATCHES => Self::CheckWatches { path: path(r)?, kind: watcher_type(r)? },
             op_code::ADD_WATCH => Self::AddWatch {
                 path: path(r)?,
                 mode: WatchMode::from_wire(r.i32("watch mode")?)
@@ -432,6 +440,11 @@ fn version(r: &mut Reader<'_>) -> Result<i32, DecodeError> {
     r.i32("version")
 }
 
+fn watcher_type(r: &mut Reader<'_>) -> Result<WatcherType, DecodeError> {
+    WatcherType::from_wire(r.i32("watcher type")?)
+        .ok_or(DecodeError { field: "watcher type", problem: "unknown" })
+}
+
 pub(super) fn create_op(mode: CreateMode, with_stat: bool) -> i32 {
     match mode {
         CreateMode::Container => op_code::CREATE_CONTAINER,
@@ -458,23 +471,27 @@ pub(super) fn encode_create(
     }
 }
 
+/// The field of a create request that names its mode. A mode it cannot have is an argument that a server
+/// refuses, where any other field that cannot be read is a record that it cannot read.
+pub(crate) const CREATE_FLAGS: &str = "flags";
+
 pub(super) type CreateFields = (String, Vec<u8>, Vec<Acl>, CreateMode, i64);
 
 pub(super) fn decode_create(op: i32, r: &mut Reader<'_>) -> Result<CreateFields, DecodeError> {
     let path = path(r)?;
     let data = r.bytes("data")?.to_vec();
     let acl = r.vector("acl", Acl::MIN_LEN, Acl::decode)?;
-    let mode = CreateMode::from_flags(r.i32("flags")?)
-        .ok_or(DecodeError { field: "flags", problem: "unknown create mode" })?;
-    let fits = match op {
-        op_code::CREATE_CONTAINER => mode == CreateMode::Container,
-        op_code::CREATE_TTL => mode.has_ttl(),
-        // Servers take a container's flag in a plain create too.
-        _ => !mode.has_ttl(),
+    let mode = CreateMode::from_flags(r.i32(CREATE_FLAGS)?)
+        .ok_or(DecodeError { field: CREATE_FLAGS, problem: "unknown create mode" })?;
+    let mode = match op {
+        op_code::CREATE_CONTAINER => (mode == CreateMode::Container).then_some(mode),
+        op_code::CREATE_TTL => mode.has_ttl().then_some(mode),
+        // The operation makes the container, not the flag: here servers make a plain node of it.
+        _ if mode == CreateMode::Container => Some(CreateMode::Persistent),
+        _ => (!mode.has_ttl()).then_some(mode),
     };
-    if !fits {
-        return Err(DecodeError { field: "flags", problem: "create mode of another operation" });
-    }
+    let mode =
+        mode.ok_or(DecodeError { field: CREATE_FLAGS, problem: "create mode of another operation" })?;
     let ttl_ms = if op == op_code::CREATE_TTL { r.i64("ttl")? } else { 0 };
     Ok((path, data, acl, mode, ttl_ms))
 }

@@ -32,6 +32,11 @@ pub(super) fn has_id(data: &[u8], id: &str) -> bool {
     matches!(serde_json::from_slice(data), Ok(Value::Object(map)) if map.get(ID).and_then(Value::as_str) == Some(id))
 }
 
+/// Whether the contents are an object with this key.
+pub(super) fn has_key(data: &[u8], key: &str) -> bool {
+    matches!(serde_json::from_slice(data), Ok(Value::Object(map)) if map.contains_key(key))
+}
+
 /// A random UUID from 128 random bits.
 pub(super) fn uuid(high: u64, low: u64) -> String {
     // Version 4, variant 1: RFC 4122, section 4.4.

@@ -2,6 +2,8 @@
 
 pub mod contender;
 mod contents;
+pub mod keeper;
+mod marker;
 pub mod mutex;
 mod node;
 mod patience;

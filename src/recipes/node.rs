@@ -95,11 +95,10 @@ pub(super) enum Removal {
 }
 
 /// Removes a node of ours, however long that takes: it ends when the node is gone or its session is
-/// over. A deletion that was not answered is repeated only while the node with our czxid is there.
-pub(super) async fn remove(zk: Arc<dyn Zk>, node: LockNode) -> Removal {
+/// over. A deletion that was not answered is repeated only while the node with our czxid is there;
+/// `doubt` says that there was one before this call.
+pub(super) async fn remove(zk: Arc<dyn Zk>, node: LockNode, mut doubt: bool) -> Removal {
     let mut pause = Pause::new();
-    // Whether a deletion of ours may have been applied without an answer.
-    let mut doubt = false;
     loop {
         let error = match zk.delete(&node.path, -1, step(&zk, node.session)).await {
             Ok(()) => return Removal::Deleted,
@@ -242,6 +241,6 @@ pub(super) async fn forget(
     if let Some((path, stat)) = found
         && let Ok(node) = LockNode::new(path, &stat, session, &patterns)
     {
-        remove(zk, node).await;
+        remove(zk, node, false).await;
     }
 }

@@ -49,6 +49,15 @@ impl Patience {
         self.over.insert(error).clone()
     }
 
+    /// Refuses if it is over already. A try has no time at all, and is made nevertheless.
+    pub(super) async fn unless_over(&mut self, try_only: bool) -> Result<()> {
+        tokio::select! {
+            biased;
+            error = self.over() => if try_only && error.code() == Code::TIMEOUT { Ok(()) } else { Err(error) },
+            () = std::future::ready(()) => Ok(()),
+        }
+    }
+
     /// What `work` answers, unless patience is over first.
     pub(super) async fn with<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
         tokio::select! {

@@ -420,7 +420,7 @@ impl Sim {
                     it.conn = Some(self.net.open(&self.agenda, process, server));
                     it.link.opened();
                 } else {
-                    it.link.not_opened(&format!("s{server}"), 1, "connection refused");
+                    it.link.not_opened("connection refused");
                 }
             }
             Event::ToClient { conn, bytes } if it.conn == Some(conn) => it.link.received(&bytes),

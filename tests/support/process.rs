@@ -6,7 +6,8 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
 
 /// Starts a program that dies with this process, also if this process is killed.
 ///
@@ -27,19 +28,15 @@ pub fn spawn_tied(mut command: Command) -> io::Result<Child> {
         Mutex::new(sender)
     });
 
-    let parent = rustix::process::getpid();
+    let parent = Pid::this();
     // SAFETY: between fork and exec the closure calls prctl and getppid alone, both async-signal-safe, and
     // allocates nothing.
     #[allow(unsafe_code)]
     unsafe {
         command.pre_exec(move || {
-            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+            nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
             // The parent may have died before the line above took hold.
-            if rustix::process::getppid() == Some(parent) {
-                Ok(())
-            } else {
-                Err(io::Error::from_raw_os_error(libc::ESRCH))
-            }
+            if Pid::parent() == parent { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
         });
     }
     let (reply, result) = mpsc::sync_channel(1);
@@ -50,9 +47,13 @@ pub fn spawn_tied(mut command: Command) -> io::Result<Child> {
 
 /// Sends a signal to a child that has not been reaped.
 pub fn signal(child: &Child, signal: Signal) {
-    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        let _ = rustix::process::kill_process(pid, signal);
+    if let Some(pid) = pid(child) {
+        let _ = kill(pid, signal);
     }
+}
+
+fn pid(child: &Child) -> Option<Pid> {
+    i32::try_from(child.id()).ok().filter(|id| *id > 0).map(Pid::from_raw)
 }
 
 /// Which of its two streams a program wrote a line to.
@@ -222,17 +223,17 @@ impl Program {
 
     /// SIGSTOP: the program stands still until `thaw`.
     pub fn freeze(&mut self) {
-        self.signal(Signal::STOP);
+        self.signal(Signal::SIGSTOP);
     }
 
     /// SIGCONT.
     pub fn thaw(&mut self) {
-        self.signal(Signal::CONT);
+        self.signal(Signal::SIGCONT);
     }
 
     /// SIGKILL to the program, and reaps it.
     pub fn kill(&mut self) {
-        self.signal(Signal::KILL);
+        self.signal(Signal::SIGKILL);
         if self.status.is_none() {
             self.status = self.child.wait().ok();
         }
@@ -243,9 +244,9 @@ impl Drop for Program {
     fn drop(&mut self) {
         // The group first, while the unreaped leader keeps its number from being given away.
         if self.try_wait().is_none()
-            && let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
+            && let Some(group) = pid(&self.child)
         {
-            let _ = rustix::process::kill_process_group(group, Signal::KILL);
+            let _ = killpg(group, Signal::SIGKILL);
         }
         self.kill();
     }

@@ -61,6 +61,7 @@ struct State {
     target: SocketAddr,
     frozen: [bool; 2],
     delay: Duration,
+    patience: Duration,
     /// Connections with a lower number are to be reset.
     cut_below: u64,
 }
@@ -70,7 +71,13 @@ impl Proxy {
     pub fn new(target: SocketAddr) -> Self {
         let port = Port::reserve();
         let (refuse, orders) = mpsc::unbounded_channel();
-        let state = State { target, frozen: [false; 2], delay: Duration::ZERO, cut_below: 0 };
+        let state = State {
+            target,
+            frozen: [false; 2],
+            delay: Duration::ZERO,
+            patience: Duration::ZERO,
+            cut_below: 0,
+        };
         let shared = Arc::new(Shared {
             state: watch::Sender::new(state),
             open: Mutex::default(),
@@ -171,6 +178,11 @@ impl Proxy {
         self.shared.chunks[direction as usize].load(Ordering::SeqCst)
     }
 
+    /// How long a connection is kept waiting while nobody listens at the target, before it is reset.
+    pub fn wait_for_target(&self, patience: Duration) {
+        self.change(|state| state.patience = patience);
+    }
+
     /// Rewrites the opening of every connection to the server: nothing is passed on until `rewrite`, given all
     /// that came so far, returns what to send in its place.
     #[track_caller]
@@ -268,9 +280,20 @@ async fn connection(shared: &Shared, number: u64, mut client: TcpStream) {
 
     let flow = async {
         let mut state = shared.state.subscribe();
-        let target =
-            state.wait_for(|s| !s.frozen[Direction::ToServer as usize]).await.map_err(|_| Reset)?.target;
-        let server = server.insert(TcpStream::connect(target).await?);
+        let started = Instant::now();
+        let stream = loop {
+            let (target, patience) = {
+                let now = state.wait_for(|s| !s.frozen[Direction::ToServer as usize]).await;
+                let now = now.map_err(|_| Reset)?;
+                (now.target, now.patience)
+            };
+            match TcpStream::connect(target).await {
+                Ok(stream) => break stream,
+                Err(_) if started.elapsed() < patience => tokio::time::sleep(Duration::from_millis(10)).await,
+                Err(e) => return Err(e.into()),
+            }
+        };
+        let server = server.insert(stream);
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         let (from_client, to_client) = client.split();

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use nix::sys::signal::Signal;
 
 use super::port::Port;
 use super::proxy::{Direction, Proxy};
@@ -298,7 +298,7 @@ impl Ensemble {
     fn stop_or_go(&self, i: usize, frozen: bool) {
         let mut server = self.server(i);
         if let Some(child) = &server.child {
-            process::signal(child, if frozen { Signal::STOP } else { Signal::CONT });
+            process::signal(child, if frozen { Signal::SIGSTOP } else { Signal::SIGCONT });
             server.frozen = frozen;
         }
     }
@@ -508,6 +508,11 @@ impl Ensemble {
         self.isolate(i, Isolation::None);
     }
 
+    /// The ports on which the servers listen for each other, behind the proxies if there are any.
+    pub fn peer_ports(&self) -> Vec<u16> {
+        self.ports.iter().flat_map(|p| [p.quorum.number(), p.election.number()]).collect()
+    }
+
     #[track_caller]
     fn isolate(&self, i: usize, isolation: Isolation) {
         assert!(!self.links.is_empty(), "the ensemble was not built with isolable()");
@@ -603,6 +608,9 @@ fn links(ports: &[ServerPorts]) -> Vec<Link> {
         })
         .collect();
     for (link, address) in links.iter_mut().zip(back) {
+        // A server knocks at its new leader's door before that one listens. A refusal it takes calmly, but a
+        // connection that is reset makes it start the election over, and the leader wait for `initLimit`.
+        link.quorum.wait_for_target(Duration::from_secs(5));
         link.election.set_greeting(move |bytes| election_greeting(bytes, address));
     }
     links
@@ -646,6 +654,8 @@ fn java_command(class_path: &str, properties: &[(String, String)]) -> Vec<String
         "-Dzookeeper.fastleader.maxNotificationInterval=500",
         "-Dorg.slf4j.simpleLogger.showDateTime=true",
         "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
+        // One line for each four-letter word, otherwise.
+        "-Dorg.slf4j.simpleLogger.log.org.apache.zookeeper.server.NIOServerCnxn=warn",
     ];
     let mut command = vec![java];
     command.extend(fixed.map(str::to_owned));

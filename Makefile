@@ -1,0 +1,75 @@
+# What one does with zkhelper; `make help` lists it.
+
+# Where to install; DESTDIR goes before it, for packages.
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+# host:port of a ZooKeeper for `make demo`; without it the demo starts one of its own.
+ZK ?=
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+SONAME := libzkhelper.so.0
+RELEASE := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
+CAPI := --features capi
+
+.PHONY: help build demo test lint header prove install clean
+
+help:
+	@echo 'make demo      two C processes hand a lock back and forth; ZK=host:port for a ZooKeeper of yours'
+	@echo 'make test      lint, build and run every test (on Debian, as root, installs what they need)'
+	@echo 'make build     the shared library, the static archive and zkhelper.pc, in $(RELEASE)'
+	@echo 'make install   library, header and zkhelper.pc below PREFIX=$(PREFIX) (DESTDIR is honoured)'
+	@echo 'make lint      formatting, clippy, the header against its source, documentation'
+	@echo 'make header    makes include/zkhelper.h anew'
+	@echo 'make prove     the long tests: as `make test` runs them, with many more rounds'
+	@echo 'make clean     removes what was built'
+
+build:
+	@scripts/setup.sh build
+	cargo build --release --locked $(CAPI)
+	@ln -sf libzkhelper.so $(RELEASE)/$(SONAME)
+	@sed -e 's|@PREFIX@|$(RELEASE)|; s|@LIBDIR@|$(RELEASE)|; s|@INCLUDEDIR@|$(CURDIR)/include|' \
+	    -e 's|@VERSION@|$(VERSION)|; s|@RPATH@| -Wl,-rpath,$${libdir}|' zkhelper.pc.in > $(RELEASE)/zkhelper.pc
+
+demo:
+	@scripts/setup.sh $(if $(ZK),build,demo)
+	@$(MAKE) --no-print-directory build
+	@sh examples/demo.sh $(ZK)
+
+test:
+	@scripts/setup.sh test
+	@scripts/zookeeper-39.sh
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory build
+	cargo test --locked $(CAPI) --all-targets
+	cargo test --locked $(CAPI) --doc
+
+lint:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets $(CAPI) -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps $(CAPI)
+	cargo run --quiet --locked $(CAPI) --example gen_header -- --check
+
+header:
+	cargo run --quiet --locked $(CAPI) --example gen_header
+
+prove:
+	@scripts/setup.sh test
+	@scripts/zookeeper-39.sh
+	@$(MAKE) --no-print-directory build
+	ZKHELPER_PROVE=1 cargo test --release --locked $(CAPI) -- --nocapture
+
+install: build
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
+	install -m 755 $(RELEASE)/libzkhelper.so $(DESTDIR)$(LIBDIR)/libzkhelper.so.$(VERSION)
+	ln -sf libzkhelper.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libzkhelper.so
+	install -m 644 $(RELEASE)/libzkhelper.a $(DESTDIR)$(LIBDIR)/libzkhelper.a
+	install -m 644 include/zkhelper.h $(DESTDIR)$(INCLUDEDIR)/zkhelper.h
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+	    -e 's|@VERSION@|$(VERSION)|; s|@RPATH@||' zkhelper.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/zkhelper.pc
+	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/zkhelper.pc
+
+clean:
+	cargo clean

@@ -1,0 +1,401 @@
+//! What the server's connections share: the machine, the faults that are asked for, and the way out to each
+//! connection. Frames go in here; answers and events come out at each connection's outbox.
+
+use super::faults::{Moment, Operation, Plan, SessionInfo};
+use super::machine::{Handshake, Machine};
+use super::outbox::Outbox;
+use super::sessions::{Now, Session};
+use super::watches::ConnectionId;
+use crate::error::Code;
+use crate::proto::{CREATE_FLAGS, DecodeError, Reader, Writer};
+use crate::proto::{ConnectRequest, ReplyHeader, Request, RequestHeader, Response, op_code, xid};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::watch;
+
+/// The requests that Apache ZooKeeper knows and this server refuses.
+const RECONFIG: i32 = 16;
+
+/// What Apache ZooKeeper says instead of its state when it does not know the operation.
+const NO_ZXID: i64 = -1;
+
+/// How often containers and nodes with a time to live are looked at, if nothing else is asked for.
+const CONTAINER_CHECK_MS: i64 = 60_000;
+
+/// What becomes of a connection after a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It goes on.
+    Continue,
+    /// The frame could not be done now: again, after the faults have changed.
+    Hold,
+    /// It is closed after what waits in its outbox.
+    Close,
+}
+
+/// See the module.
+pub(super) struct Core {
+    inner: Mutex<Inner>,
+    /// Changes whenever the faults do.
+    faults_changed: watch::Sender<()>,
+    started: Instant,
+    tick_ms: i64,
+    port: u16,
+}
+
+struct Inner {
+    machine: Machine,
+    plan: Plan,
+    outboxes: HashMap<ConnectionId, (SocketAddr, Arc<Outbox>)>,
+    last_connection: ConnectionId,
+    container_check_ms: i64,
+    last_container_check_ms: i64,
+    received: i64,
+    sent: i64,
+}
+
+impl Inner {
+    /// Hands the machine's events out.
+    fn deliver(&mut self) {
+        for event in self.machine.take_events() {
+            let Some((_, outbox)) = self.outboxes.get(&event.to) else { continue };
+            let header = ReplyHeader { xid: xid::NOTIFICATION, zxid: event.zxid, err: 0 };
+            outbox.push(|w| {
+                header.encode(w);
+                event.event.encode(w);
+            });
+            self.sent += 1;
+        }
+    }
+
+    fn reply(&mut self, to: ConnectionId, header: ReplyHeader, body: Option<&Response>) {
+        // Events go before the answer to the request that caused them.
+        self.deliver();
+        self.sent += 1;
+        if let Some((_, outbox)) = self.outboxes.get(&to) {
+            outbox.push(|w| {
+                header.encode(w);
+                if let Some(body) = body {
+                    body.encode(w);
+                }
+            });
+        }
+    }
+
+    fn close(&self, connection: ConnectionId) {
+        if let Some((_, outbox)) = self.outboxes.get(&connection) {
+            outbox.close();
+        }
+    }
+
+    /// Ends a session that did not ask for it.
+    fn expire(&mut self, id: i64) -> bool {
+        let Some(Session { connection, .. }) = self.machine.close_session(id) else { return false };
+        self.deliver();
+        if let Some(connection) = connection {
+            self.close(connection);
+        }
+        true
+    }
+
+    fn expire_overdue(&mut self, now: Now) {
+        for id in self.machine.sessions.overdue(now) {
+            self.expire(id);
+        }
+    }
+}
+
+impl Core {
+    pub(super) fn new(port: u16, tick_ms: i64) -> Self {
+        Self {
+            inner: Mutex::new(Inner {
+                machine: Machine::new(tick_ms),
+                plan: Plan::default(),
+                outboxes: HashMap::new(),
+                last_connection: 0,
+                container_check_ms: CONTAINER_CHECK_MS,
+                last_container_check_ms: 0,
+                received: 0,
+                sent: 0,
+            }),
+            faults_changed: watch::Sender::new(()),
+            started: Instant::now(),
+            tick_ms,
+            port,
+        }
+    }
+
+    fn now(&self) -> Now {
+        let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Now { wall_ms: ms(wall), elapsed_ms: ms(self.started.elapsed()) }
+    }
+
+    /// A connection came.
+    pub(super) fn connected(&self, address: SocketAddr) -> (ConnectionId, Arc<Outbox>) {
+        let mut inner = self.inner.lock();
+        inner.last_connection += 1;
+        let id = inner.last_connection;
+        let outbox = Arc::new(Outbox::default());
+        inner.outboxes.insert(id, (address, Arc::clone(&outbox)));
+        inner.machine.connected(id, address.ip());
+        (id, outbox)
+    }
+
+    /// A connection went.
+    pub(super) fn disconnected(&self, id: ConnectionId) {
+        let mut inner = self.inner.lock();
+        inner.outboxes.remove(&id);
+        inner.machine.disconnected(id);
+    }
+
+    /// Does what a frame asks for.
+    pub(super) fn handle(&self, id: ConnectionId, frame: &[u8]) -> Next {
+        let now = self.now();
+        let inner = &mut *self.inner.lock();
+        if inner.plan.frozen {
+            return Next::Hold;
+        }
+        match inner.machine.session_of(id) {
+            None => shake_hands(inner, id, frame, now),
+            Some(session) => request(inner, id, session, frame, now),
+        }
+    }
+
+    /// Whether nothing may leave.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.inner.lock().plan.frozen
+    }
+
+    /// How long to wait before looking at what came.
+    pub(super) fn delay(&self) -> Duration {
+        self.inner.lock().plan.delay
+    }
+
+    /// Tells when the faults change.
+    pub(super) fn subscribe(&self) -> watch::Receiver<()> {
+        self.faults_changed.subscribe()
+    }
+
+    pub(super) fn with_plan<T>(&self, change: impl FnOnce(&mut Plan) -> T) -> T {
+        let result = change(&mut self.inner.lock().plan);
+        self.faults_changed.send_replace(());
+        result
+    }
+
+    /// How long until the next tick.
+    pub(super) fn until_tick(&self) -> Duration {
+        let left = self.tick_ms - self.now().elapsed_ms % self.tick_ms;
+        Duration::from_millis(u64::try_from(left).unwrap_or(1))
+    }
+
+    /// What is done at each tick: sessions end, and now and then containers.
+    pub(super) fn tick(&self) {
+        let now = self.now();
+        let inner = &mut *self.inner.lock();
+        if inner.plan.frozen || inner.plan.isolated {
+            return;
+        }
+        inner.expire_overdue(now);
+        if now.elapsed_ms.saturating_sub(inner.last_container_check_ms) >= inner.container_check_ms {
+            inner.last_container_check_ms = now.elapsed_ms;
+            inner.machine.delete_outlived(now);
+            inner.deliver();
+        }
+    }
+
+    pub(super) fn end_overdue_sessions(&self) {
+        let now = self.now();
+        self.inner.lock().expire_overdue(now);
+    }
+
+    pub(super) fn set_container_interval(&self, interval: Duration) {
+        self.inner.lock().container_check_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
+    }
+
+    pub(super) fn delete_outlived(&self) {
+        let now = self.now();
+        let inner = &mut *self.inner.lock();
+        inner.machine.delete_outlived(now);
+        inner.deliver();
+    }
+
+    pub(super) fn expire(&self, session: i64) -> bool {
+        self.inner.lock().expire(session)
+    }
+
+    pub(super) fn set_sequence(&self, path: &str, next: i32) -> bool {
+        self.inner.lock().machine.set_sequence(path, next)
+    }
+
+    pub(super) fn disconnect_all(&self) {
+        self.inner.lock().outboxes.values().for_each(|(_, outbox)| outbox.close());
+    }
+
+    pub(super) fn sessions(&self) -> Vec<SessionInfo> {
+        let inner = self.inner.lock();
+        let mut sessions: Vec<_> = inner
+            .machine
+            .sessions
+            .iter()
+            .map(|(id, session)| SessionInfo {
+                id,
+                timeout: Duration::from_millis(u64::try_from(session.timeout_ms).unwrap_or(0)),
+                connected: session.connection.is_some(),
+            })
+            .collect();
+        sessions.sort_unstable_by_key(|session| session.id);
+        sessions
+    }
+
+    pub(super) fn report(&self) -> Report {
+        let number = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+        let inner = self.inner.lock();
+        let machine = &inner.machine;
+        let mut connections: Vec<_> = inner
+            .outboxes
+            .iter()
+            .map(|(id, (address, _))| (*address, machine.session_of(*id).unwrap_or(0)))
+            .collect();
+        connections.sort_unstable();
+        Report {
+            port: self.port,
+            tick_ms: self.tick_ms,
+            uptime_ms: self.now().elapsed_ms,
+            zxid: machine.zxid(),
+            // Apache ZooKeeper counts the root twice.
+            nodes: number(machine.tree.len() + 1),
+            watches: number(machine.count_watches()),
+            ephemerals: number(machine.tree.count_ephemerals()),
+            data_size: number(machine.tree.data_size()),
+            sessions: number(machine.sessions.len()),
+            received: inner.received,
+            sent: inner.sent,
+            connections,
+        }
+    }
+}
+
+/// What the four-letter words tell of.
+pub(super) struct Report {
+    pub(super) port: u16,
+    pub(super) tick_ms: i64,
+    pub(super) uptime_ms: i64,
+    pub(super) zxid: i64,
+    pub(super) nodes: i64,
+    pub(super) watches: i64,
+    pub(super) ephemerals: i64,
+    pub(super) data_size: i64,
+    pub(super) sessions: i64,
+    pub(super) received: i64,
+    pub(super) sent: i64,
+    pub(super) connections: Vec<(SocketAddr, i64)>,
+}
+
+fn shake_hands(inner: &mut Inner, id: ConnectionId, frame: &[u8], now: Now) -> Next {
+    let Ok(request) = ConnectRequest::decode(&mut Reader::new(frame)) else { return Next::Close };
+    if inner.plan.isolated {
+        return Next::Hold;
+    }
+    inner.received += 1;
+    let cut = inner.plan.cut(Operation::Connect);
+    if cut == Some(Moment::BeforeApplying) {
+        return Next::Close;
+    }
+    let handshake = inner.machine.shake_hands(id, &request, now);
+    let (response, replaced, next) = match handshake {
+        Handshake::Ahead => return Next::Close,
+        Handshake::Accepted { response, replaced } => (response, replaced, Next::Continue),
+        Handshake::Expired { response, replaced } => (response, replaced, Next::Close),
+    };
+    if let Some(replaced) = replaced {
+        inner.close(replaced);
+    }
+    if cut.is_some() {
+        return Next::Close;
+    }
+    inner.sent += 1;
+    if let Some((_, outbox)) = inner.outboxes.get(&id) {
+        outbox.push(|w: &mut Writer| response.encode(w));
+    }
+    next
+}
+
+fn request(inner: &mut Inner, id: ConnectionId, session: i64, frame: &[u8], now: Now) -> Next {
+    let mut reader = Reader::new(frame);
+    let Ok(header) = RequestHeader::decode(&mut reader) else { return Next::Close };
+    let request = Request::decode(header.op, &mut reader);
+    if inner.plan.isolated && request.as_ref().is_ok_and(|request| needs_quorum(request.as_ref())) {
+        return Next::Hold;
+    }
+    inner.received += 1;
+    if !inner.plan.isolated {
+        inner.machine.sessions.touch(session, now);
+    }
+    let request = match request {
+        Ok(Some(request)) => request,
+        Ok(None) if header.op == RECONFIG => {
+            inner.machine.waste_zxid();
+            return refuse(inner, id, header.xid, Code::RECONFIG_DISABLED, Next::Continue);
+        }
+        Ok(None) => return refuse(inner, id, header.xid, Code::UNIMPLEMENTED, Next::Close),
+        Err(_) if header.op == op_code::AUTH => return Next::Close,
+        Err(error) => {
+            let code = unreadable(inner, header.op, &error);
+            return refuse(inner, id, header.xid, code, Next::Continue);
+        }
+    };
+    let cut = inner.plan.cut(Operation::of(&request));
+    if cut == Some(Moment::BeforeApplying) {
+        return Next::Close;
+    }
+    let (is_ping, is_auth) = (matches!(request, Request::Ping), matches!(request, Request::Auth { .. }));
+    let outcome = inner.machine.apply(id, request, now);
+    if cut.is_some() {
+        inner.deliver();
+        return Next::Close;
+    }
+    let reply = ReplyHeader {
+        xid: if is_ping { xid::PING } else { header.xid },
+        zxid: match outcome.result {
+            _ if is_auth => 0,
+            Err(Code::UNIMPLEMENTED) => NO_ZXID,
+            _ => inner.machine.zxid(),
+        },
+        err: outcome.result.as_ref().err().map_or(0, |code| code.number()),
+    };
+    inner.reply(id, reply, outcome.result.as_ref().ok());
+    if outcome.close { Next::Close } else { Next::Continue }
+}
+
+/// Whether a follower has to ask its leader for it.
+fn needs_quorum(request: Option<&Request>) -> bool {
+    request.is_some_and(|request| request.is_write() || matches!(request, Request::Sync { .. }))
+}
+
+/// The error for a body that cannot be read. Some use up a transaction all the same.
+fn unreadable(inner: &mut Inner, op: i32, error: &DecodeError) -> Code {
+    match op {
+        op_code::CREATE | op_code::CREATE2 | op_code::CREATE_CONTAINER | op_code::CREATE_TTL
+            if error.field == CREATE_FLAGS && error.problem != DecodeError::SHORT =>
+        {
+            inner.machine.waste_zxid();
+            Code::BAD_ARGUMENTS
+        }
+        op_code::MULTI => {
+            inner.machine.waste_zxid();
+            Code::MARSHALLING_ERROR
+        }
+        _ => Code::MARSHALLING_ERROR,
+    }
+}
+
+fn refuse(inner: &mut Inner, id: ConnectionId, xid: i32, code: Code, next: Next) -> Next {
+    let zxid = if code == Code::UNIMPLEMENTED { NO_ZXID } else { inner.machine.zxid() };
+    let header = ReplyHeader { xid, zxid, err: code.number() };
+    inner.reply(id, header, None);
+    next
+}

@@ -1,0 +1,591 @@
+//! The server as a pure state machine: a request and the time go in, an answer and watch events come out.
+//! No socket, no clock, no thread; its behaviour is defined as what Apache ZooKeeper 3.9 answers.
+
+use super::acl::{Identity, allows, without_digests};
+use super::path::{split, stored};
+use super::prepare::{Preparation, is_possible_ttl};
+use super::sessions::{Now, Session, Sessions};
+use super::tree::{Change, Node, Tree};
+use super::watches::{ConnectionId, Modes, Watches};
+use crate::error::Code;
+use crate::proto::{
+    Acl, ConnectRequest, ConnectResponse, EventType, KeeperState, MultiOp, MultiResult, Request, Response,
+    WatcherEvent, WatcherType, permissions,
+};
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+
+/// A watch event for a connection.
+pub(super) struct Event {
+    pub(super) to: ConnectionId,
+    /// The transaction that caused it, or −1.
+    pub(super) zxid: i64,
+    pub(super) event: WatcherEvent,
+}
+
+/// What became of a handshake.
+pub(super) enum Handshake {
+    /// The session is open, or open again; a connection that had it before is to be closed.
+    Accepted { response: ConnectResponse, replaced: Option<ConnectionId> },
+    /// The session is unknown or its password wrong: the connection is closed after the answer.
+    Expired { response: ConnectResponse, replaced: Option<ConnectionId> },
+    /// The client has seen a later state than ours: the connection is closed without an answer.
+    Ahead,
+}
+
+/// The answer to a request.
+pub(super) struct Outcome {
+    pub(super) result: Result<Response, Code>,
+    /// Whether the connection is closed after the answer.
+    pub(super) close: bool,
+}
+
+impl Outcome {
+    fn of(result: Result<Response, Code>) -> Self {
+        Self { result, close: false }
+    }
+}
+
+/// A connection, as far as the machine knows it.
+struct Peer {
+    address: IpAddr,
+    identities: Vec<Identity>,
+    session: Option<i64>,
+}
+
+/// The state of a server.
+pub(super) struct Machine {
+    pub(super) tree: Tree,
+    pub(super) sessions: Sessions,
+    peers: HashMap<ConnectionId, Peer>,
+    data_watches: Watches,
+    child_watches: Watches,
+    zxid: i64,
+    events: Vec<Event>,
+}
+
+impl Machine {
+    pub(super) fn new(tick_ms: i64) -> Self {
+        Self {
+            tree: Tree::new(),
+            sessions: Sessions::new(tick_ms),
+            peers: HashMap::new(),
+            data_watches: Watches::default(),
+            child_watches: Watches::default(),
+            zxid: 0,
+            events: Vec::new(),
+        }
+    }
+
+    /// The last transaction.
+    pub(super) fn zxid(&self) -> i64 {
+        self.zxid
+    }
+
+    /// The number of watches.
+    pub(super) fn count_watches(&self) -> usize {
+        self.data_watches.len() + self.child_watches.len()
+    }
+
+    /// The events since this was last called, in order.
+    pub(super) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Counts a transaction that a request used up although it failed before it was one.
+    pub(super) fn waste_zxid(&mut self) {
+        self.zxid += 1;
+    }
+
+    /// A connection came; its handshake comes next.
+    pub(super) fn connected(&mut self, connection: ConnectionId, address: IpAddr) {
+        let peer = Peer { address, identities: vec![Identity::address(address)], session: None };
+        self.peers.insert(connection, peer);
+    }
+
+    /// A connection went: its watches go with it, its session stays.
+    pub(super) fn disconnected(&mut self, connection: ConnectionId) {
+        self.data_watches.remove_connection(connection);
+        self.child_watches.remove_connection(connection);
+        if let Some(id) = self.peers.remove(&connection).and_then(|peer| peer.session)
+            && let Some(session) = self.sessions.get_mut(id)
+            && session.connection == Some(connection)
+        {
+            session.connection = None;
+        }
+    }
+
+    /// The session of a connection that has shaken hands.
+    pub(super) fn session_of(&self, connection: ConnectionId) -> Option<i64> {
+        self.peers.get(&connection).and_then(|peer| peer.session)
+    }
+
+    /// Opens a session, or attaches to one.
+    pub(super) fn shake_hands(
+        &mut self,
+        connection: ConnectionId,
+        request: &ConnectRequest,
+        now: Now,
+    ) -> Handshake {
+        if request.last_zxid_seen > self.zxid {
+            return Handshake::Ahead;
+        }
+        let timeout_ms = self.sessions.negotiate(request.timeout_ms);
+        if request.session_id == 0 {
+            self.zxid += 1;
+            let id = self.sessions.open(timeout_ms, connection, now);
+            let response = self.accept(connection, id);
+            return Handshake::Accepted { response, replaced: None };
+        }
+        // The session's other connection goes even if the password turns out to be wrong.
+        let id = request.session_id;
+        let replaced = self.sessions.get_mut(id).and_then(|session| session.connection.take());
+        match self.sessions.get_mut(id) {
+            Some(session) if session.password.as_slice() == request.password => {
+                session.timeout_ms = timeout_ms;
+                session.connection = Some(connection);
+                self.sessions.touch(id, now);
+                let response = self.accept(connection, id);
+                Handshake::Accepted { response, replaced }
+            }
+            _ => {
+                let response = ConnectResponse {
+                    protocol_version: 0,
+                    timeout_ms: 0,
+                    session_id: 0,
+                    password: vec![0; 16],
+                    read_only: false,
+                };
+                Handshake::Expired { response, replaced }
+            }
+        }
+    }
+
+    fn accept(&mut self, connection: ConnectionId, id: i64) -> ConnectResponse {
+        if let Some(peer) = self.peers.get_mut(&connection) {
+            peer.session = Some(id);
+        }
+        let session = self.sessions.get(id);
+        ConnectResponse {
+            protocol_version: 0,
+            timeout_ms: session.map_or(0, |session| session.timeout_ms),
+            session_id: id,
+            password: session.map(|session| session.password.to_vec()).unwrap_or_default(),
+            read_only: false,
+        }
+    }
+
+    /// Does what a connection asks for, in the name of its session.
+    pub(super) fn apply(&mut self, connection: ConnectionId, request: Request, now: Now) -> Outcome {
+        let Some(session) = self.session_of(connection) else {
+            return Outcome { result: Err(Code::SESSION_EXPIRED), close: true };
+        };
+        match request {
+            Request::Create { path, data, acl, mode, ttl_ms, with_stat } => {
+                self.write(connection, session, now, |p| p.create(path, data, &acl, mode, ttl_ms, with_stat))
+            }
+            Request::Delete { path, version } => {
+                self.write(connection, session, now, |p| p.delete(path, version))
+            }
+            Request::SetData { path, data, version } => {
+                self.write(connection, session, now, |p| p.set_data(path, data, version))
+            }
+            Request::SetAcl { path, acl, version } => {
+                self.write(connection, session, now, |p| p.set_acl(path, &acl, version))
+            }
+            Request::Multi(ops) => Outcome::of(self.multi(connection, session, ops, now)),
+            // Not an operation of its own, to a server.
+            Request::Check { .. } => Outcome { result: Err(Code::UNIMPLEMENTED), close: true },
+            Request::CloseSession => {
+                self.close_session(session);
+                Outcome { result: Ok(Response::Empty), close: true }
+            }
+            Request::Auth { scheme, auth } => self.authenticate(connection, &scheme, &auth),
+            request => Outcome::of(self.read(connection, session, request)),
+        }
+    }
+
+    fn identities(&self, connection: ConnectionId) -> &[Identity] {
+        self.peers.get(&connection).map(|peer| peer.identities.as_slice()).unwrap_or_default()
+    }
+
+    fn authenticate(&mut self, connection: ConnectionId, scheme: &str, auth: &[u8]) -> Outcome {
+        let peer = self.peers.get_mut(&connection);
+        let known = peer.and_then(|peer| {
+            let identity = Identity::authenticate(scheme, auth, peer.address)?;
+            if !peer.identities.contains(&identity) {
+                peer.identities.push(identity);
+            }
+            Some(())
+        });
+        match known {
+            Some(()) => Outcome::of(Ok(Response::Empty)),
+            None => Outcome { result: Err(Code::AUTH_FAILED), close: true },
+        }
+    }
+
+    /// One write. A refused one uses up a transaction too.
+    fn write(
+        &mut self,
+        connection: ConnectionId,
+        session: i64,
+        now: Now,
+        prepare: impl FnOnce(&mut Preparation<'_>) -> Result<Change, Code>,
+    ) -> Outcome {
+        self.zxid += 1;
+        let change = prepare(&mut Preparation::new(&self.tree, self.identities(connection), session));
+        Outcome::of(change.map(|change| match self.commit(change, now) {
+            MultiResult::Create { path } => Response::Create { path },
+            MultiResult::Create2 { path, stat } => Response::Create2 { path, stat },
+            MultiResult::SetData { stat } => Response::Stat(stat),
+            _ => Response::Empty,
+        }))
+    }
+
+    /// A transaction: all of it or nothing.
+    fn multi(
+        &mut self,
+        connection: ConnectionId,
+        session: i64,
+        ops: Vec<MultiOp>,
+        now: Now,
+    ) -> Result<Response, Code> {
+        self.zxid += 1;
+        let readable = |op: &MultiOp| match op {
+            MultiOp::GetData { .. } | MultiOp::GetChildren { .. } => false,
+            MultiOp::Create { mode, ttl_ms, .. } => is_possible_ttl(*mode, *ttl_ms),
+            MultiOp::Delete { .. } | MultiOp::SetData { .. } | MultiOp::Check { .. } => true,
+        };
+        if !ops.iter().all(readable) {
+            return Err(Code::MARSHALLING_ERROR);
+        }
+        let count = ops.len();
+        let mut changes = Vec::with_capacity(count);
+        let mut preparation = Preparation::new(&self.tree, self.identities(connection), session);
+        for op in ops {
+            match preparation.operation(op) {
+                Ok(change) => changes.push(change),
+                Err(code) => {
+                    let failed = changes.len();
+                    let number = |index: usize| match index.cmp(&failed) {
+                        std::cmp::Ordering::Less => Code::OK,
+                        std::cmp::Ordering::Equal => code,
+                        std::cmp::Ordering::Greater => Code::RUNTIME_INCONSISTENCY,
+                    };
+                    let results = (0..count).map(|index| MultiResult::Error(number(index).number()));
+                    return Ok(Response::Multi(results.collect()));
+                }
+            }
+        }
+        Ok(Response::Multi(changes.into_iter().map(|change| self.commit(change, now)).collect()))
+    }
+
+    /// Makes a permitted change, and tells those who watch.
+    fn commit(&mut self, change: Change, now: Now) -> MultiResult {
+        match change {
+            Change::Create { path, data, acl, owner, created, with_stat } => {
+                let parent_acl = self.parent_acl(&path);
+                self.tree.create(&path, (data, acl.clone(), owner), created, self.zxid, now.wall_ms);
+                let heard = self.data_watches.trigger(&path);
+                self.tell(&heard, EventType::Created, &path, &acl);
+                self.tell_parent(&path, &parent_acl);
+                match self.tree.get(&path).map(Node::stat).filter(|_| with_stat) {
+                    Some(stat) => MultiResult::Create2 { path, stat },
+                    None => MultiResult::Create { path },
+                }
+            }
+            Change::Delete { path } => {
+                self.delete(&path);
+                MultiResult::Delete
+            }
+            Change::SetData { path, data, version } => {
+                self.tree.set_data(&path, data, version, self.zxid, now.wall_ms);
+                let (stat, acl) = self.stat_and_acl(&path);
+                let heard = self.data_watches.trigger(&path);
+                self.tell(&heard, EventType::DataChanged, &path, &acl);
+                MultiResult::SetData { stat }
+            }
+            Change::SetAcl { path, acl, version } => {
+                self.tree.set_acl(&path, acl, version);
+                MultiResult::SetData { stat: self.stat_and_acl(&path).0 }
+            }
+            Change::Nothing => MultiResult::Check,
+        }
+    }
+
+    fn stat_and_acl(&self, path: &str) -> (crate::proto::Stat, Vec<Acl>) {
+        self.tree.get(path).map(|node| (node.stat(), node.acl.clone())).unwrap_or_default()
+    }
+
+    fn parent_acl(&self, path: &str) -> Vec<Acl> {
+        let parent = split(path).and_then(|(parent, _)| self.tree.get(parent));
+        parent.map(|node| node.acl.clone()).unwrap_or_default()
+    }
+
+    fn delete(&mut self, path: &str) {
+        let parent_acl = self.parent_acl(path);
+        let Some(node) = self.tree.delete(path, self.zxid) else { return };
+        let heard = self.data_watches.trigger(path);
+        self.tell(&heard, EventType::Deleted, path, &node.acl);
+        // Whoever watches both the node's data and its children hears of it once.
+        let also = self.child_watches.trigger(path);
+        self.tell(&also.difference(&heard).copied().collect(), EventType::Deleted, path, &node.acl);
+        self.tell_parent(path, &parent_acl);
+    }
+
+    fn tell_parent(&mut self, path: &str, acl: &[Acl]) {
+        if let Some((parent, _)) = split(path) {
+            let heard = self.child_watches.trigger(parent);
+            self.tell(&heard, EventType::ChildrenChanged, parent, acl);
+        }
+    }
+
+    /// Queues an event for those who may read the node it is about.
+    fn tell(&mut self, watchers: &BTreeSet<ConnectionId>, kind: EventType, path: &str, acl: &[Acl]) {
+        for to in watchers {
+            if allows(acl, permissions::READ, self.identities(*to)) {
+                self.events.push(Event { to: *to, zxid: self.zxid, event: event(kind, path) });
+            }
+        }
+    }
+
+    /// Ends a session: what it owns goes, in one transaction.
+    pub(super) fn close_session(&mut self, id: i64) -> Option<Session> {
+        let session = self.sessions.close(id)?;
+        self.zxid += 1;
+        for path in self.tree.ephemerals(id) {
+            self.delete(&path);
+        }
+        Some(session)
+    }
+
+    /// Deletes the containers and nodes whose time has come, each in a transaction of its own.
+    pub(super) fn delete_outlived(&mut self, now: Now) {
+        for path in self.tree.outlived(now.wall_ms) {
+            self.zxid += 1;
+            self.delete(&path);
+        }
+    }
+
+    fn readable(&self, connection: ConnectionId, path: &str, perms: i32) -> Result<&Node, Code> {
+        let node = self.tree.get(path).ok_or(Code::NO_NODE)?;
+        if allows(&node.acl, perms, self.identities(connection)) { Ok(node) } else { Err(Code::NO_AUTH) }
+    }
+
+    fn read(&mut self, connection: ConnectionId, session: i64, request: Request) -> Result<Response, Code> {
+        match request {
+            Request::Exists { path, watch } => {
+                if path.contains('\0') {
+                    return Err(Code::BAD_ARGUMENTS);
+                }
+                let found = match self.readable(connection, &path, permissions::READ) {
+                    Err(Code::NO_NODE) => None,
+                    other => Some(other?.stat()),
+                };
+                if watch {
+                    self.data_watches.add(&path, connection, Modes::ONE_SHOT);
+                }
+                found.map(Response::Stat).ok_or(Code::NO_NODE)
+            }
+            Request::GetData { path, watch } => {
+                let node = self.readable(connection, &path, permissions::READ)?;
+                let response = Response::Data { data: node.data.clone(), stat: node.stat() };
+                if watch {
+                    self.data_watches.add(&path, connection, Modes::ONE_SHOT);
+                }
+                Ok(response)
+            }
+            Request::GetChildren { path, watch } => {
+                let (children, _) = self.children(connection, &path, watch)?;
+                Ok(Response::Children { children })
+            }
+            Request::GetChildren2 { path, watch } => {
+                let (children, stat) = self.children(connection, &path, watch)?;
+                Ok(Response::Children2 { children, stat })
+            }
+            Request::GetAcl { path } => {
+                let node = self.readable(connection, &path, permissions::READ | permissions::ADMIN)?;
+                let stat = node.stat();
+                let acl = if allows(&node.acl, permissions::ADMIN, self.identities(connection)) {
+                    node.acl.clone()
+                } else {
+                    without_digests(&node.acl)
+                };
+                Ok(Response::Acl { acl, stat })
+            }
+            Request::Sync { path } => Ok(Response::Path(path)),
+            Request::Ping => Ok(Response::Empty),
+            Request::MultiRead(ops) => self.multi_read(connection, ops),
+            Request::GetAllChildrenNumber { path } => {
+                self.readable(connection, &path, permissions::READ)?;
+                let count = self.tree.count_below(&path);
+                Ok(Response::Number(i32::try_from(count).unwrap_or(i32::MAX)))
+            }
+            Request::GetEphemerals { prefix } => {
+                let mut paths = self.tree.ephemerals(session);
+                if !matches!(prefix.trim(), "" | "/") {
+                    paths.retain(|path| path.starts_with(&prefix));
+                }
+                Ok(Response::Ephemerals(paths))
+            }
+            Request::WhoAmI => {
+                Ok(Response::Identities(self.identities(connection).iter().map(Identity::info).collect()))
+            }
+            Request::AddWatch { path, mode } => {
+                let mode = Modes::from(mode);
+                self.add_persistent(&path, connection, mode);
+                Ok(Response::Code(0))
+            }
+            Request::RemoveWatches { path, kind } => {
+                if self.remove_watches(&path, connection, kind) {
+                    Ok(Response::Empty)
+                } else {
+                    Err(Code::NO_WATCHER)
+                }
+            }
+            Request::CheckWatches { path, kind } => {
+                if self.has_watches(&path, connection, kind) {
+                    Ok(Response::Empty)
+                } else {
+                    Err(Code::NO_WATCHER)
+                }
+            }
+            Request::SetWatches { relative_zxid, data, exist, child } => {
+                self.set_watches(connection, relative_zxid, &data, &exist, &child);
+                Ok(Response::Empty)
+            }
+            Request::SetWatches2 { relative_zxid, data, exist, child, persistent, recursive } => {
+                self.set_watches(connection, relative_zxid, &data, &exist, &child);
+                for path in persistent {
+                    self.add_persistent(&path, connection, Modes::PERSISTENT);
+                }
+                for path in recursive {
+                    self.add_persistent(&path, connection, Modes::RECURSIVE);
+                }
+                Ok(Response::Empty)
+            }
+            // Those that `apply` does itself.
+            Request::Create { .. }
+            | Request::Delete { .. }
+            | Request::SetData { .. }
+            | Request::SetAcl { .. }
+            | Request::Check { .. }
+            | Request::Multi(_)
+            | Request::Auth { .. }
+            | Request::CloseSession => Err(Code::UNIMPLEMENTED),
+        }
+    }
+
+    fn children(
+        &mut self,
+        connection: ConnectionId,
+        path: &str,
+        watch: bool,
+    ) -> Result<(Vec<String>, crate::proto::Stat), Code> {
+        let node = self.readable(connection, path, permissions::READ)?;
+        let answer = (node.children.iter().cloned().collect(), node.stat());
+        if watch {
+            self.child_watches.add(path, connection, Modes::ONE_SHOT);
+        }
+        Ok(answer)
+    }
+
+    fn multi_read(&mut self, connection: ConnectionId, ops: Vec<MultiOp>) -> Result<Response, Code> {
+        let mut results = Vec::with_capacity(ops.len());
+        for op in ops {
+            let answer = match op {
+                MultiOp::GetData { path } => self
+                    .readable(connection, &path, permissions::READ)
+                    .map(|node| MultiResult::GetData { data: node.data.clone(), stat: node.stat() }),
+                MultiOp::GetChildren { path } => self
+                    .children(connection, &path, false)
+                    .map(|(children, _)| MultiResult::GetChildren { children }),
+                _ => return Err(Code::MARSHALLING_ERROR),
+            };
+            results.push(answer.unwrap_or_else(|code| MultiResult::Error(code.number())));
+        }
+        Ok(Response::Multi(results))
+    }
+
+    fn add_persistent(&mut self, path: &str, connection: ConnectionId, mode: Modes) {
+        self.data_watches.add(path, connection, mode);
+        // What happens to the children of a recursively watched node, they tell themselves.
+        if mode != Modes::RECURSIVE {
+            self.child_watches.add(path, connection, mode);
+        }
+    }
+
+    fn remove_watches(&mut self, path: &str, connection: ConnectionId, kind: WatcherType) -> bool {
+        let (of_data, of_children) = modes_of(kind);
+        let data = of_data.is_some_and(|mode| self.data_watches.remove(path, connection, mode));
+        let child = of_children.is_some_and(|mode| self.child_watches.remove(path, connection, mode));
+        data || child
+    }
+
+    fn has_watches(&self, path: &str, connection: ConnectionId, kind: WatcherType) -> bool {
+        let (of_data, of_children) = modes_of(kind);
+        of_data.is_some_and(|mode| self.data_watches.has(path, connection, mode))
+            || of_children.is_some_and(|mode| self.child_watches.has(path, connection, mode))
+    }
+
+    /// A client came back with its one-shot watches: what it missed it is told now, the rest is watched again.
+    fn set_watches(
+        &mut self,
+        connection: ConnectionId,
+        seen: i64,
+        data: &[String],
+        exist: &[String],
+        child: &[String],
+    ) {
+        for path in data {
+            let missed = match self.tree.get(path) {
+                None => Some(EventType::Deleted),
+                Some(node) => (node.mzxid > seen).then_some(EventType::DataChanged),
+            };
+            match missed {
+                Some(kind) => self.tell_missed(connection, kind, path),
+                None => self.data_watches.add(path, connection, Modes::ONE_SHOT),
+            }
+        }
+        for path in exist {
+            match self.tree.get(path) {
+                Some(_) => self.tell_missed(connection, EventType::Created, path),
+                None => self.data_watches.add(path, connection, Modes::ONE_SHOT),
+            }
+        }
+        for path in child {
+            let missed = match self.tree.get(path) {
+                None => Some(EventType::Deleted),
+                Some(node) => (node.pzxid > seen).then_some(EventType::ChildrenChanged),
+            };
+            match missed {
+                Some(kind) => self.tell_missed(connection, kind, path),
+                None => self.child_watches.add(path, connection, Modes::ONE_SHOT),
+            }
+        }
+    }
+
+    fn tell_missed(&mut self, to: ConnectionId, kind: EventType, path: &str) {
+        self.events.push(Event { to, zxid: -1, event: event(kind, path) });
+    }
+
+    /// Makes `next` the sequence number of the next child of `path`.
+    pub(super) fn set_sequence(&mut self, path: &str, next: i32) -> bool {
+        self.tree.set_sequence(stored(path), next)
+    }
+}
+
+/// What a type of watch is among the watches on data and among those on children.
+fn modes_of(kind: WatcherType) -> (Option<Modes>, Option<Modes>) {
+    match kind {
+        WatcherType::Data => (Some(Modes::ONE_SHOT), None),
+        WatcherType::Children => (None, Some(Modes::ONE_SHOT)),
+        WatcherType::Persistent => (Some(Modes::PERSISTENT), Some(Modes::PERSISTENT)),
+        WatcherType::PersistentRecursive => (Some(Modes::RECURSIVE), None),
+        WatcherType::Any => (Some(Modes::ALL), Some(Modes::ALL)),
+    }
+}
+
+fn event(kind: EventType, path: &str) -> WatcherEvent {
+    WatcherEvent { kind: kind as i32, state: KeeperState::SyncConnected as i32, path: path.to_owned() }
+}

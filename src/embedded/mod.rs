@@ -1,0 +1,162 @@
+//! An in-memory ZooKeeper server inside the process, **for development and tests**: nothing is kept on disk,
+//! nobody but this machine can connect, one process is the whole ensemble.
+//!
+//! It speaks ZooKeeper's own protocol on a loopback port, so that other programs and other clients can use it
+//! too, and answers what Apache ZooKeeper 3.9 answers. A test can spoil it at will: see the methods of
+//! [`Server`] that begin with [`Server::cut`].
+//!
+//! ```
+//! let server = zkhelper::embedded::Server::start(0)?;
+//! assert!(server.address().starts_with("127.0.0.1:"));
+//! # Ok::<(), zkhelper::Error>(())
+//! ```
+//!
+//! What differs from Apache ZooKeeper: data that is null reads as empty, quotas are kept nowhere, SASL, TLS
+//! and reconfiguration are refused, and a container check deletes all it finds at once.
+
+mod acl;
+mod core;
+mod faults;
+mod machine;
+mod outbox;
+mod path;
+mod prepare;
+mod sessions;
+mod tree;
+mod watches;
+mod wire;
+mod words;
+
+pub use faults::{Moment, Operation, SessionInfo};
+
+use crate::error::{Code, Error, Result};
+use nix::sys::signal::{SigSet, SigmaskHow};
+use parking_lot::Mutex;
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// The tick of a server that is asked for nothing else; session timeouts lie between 2 and 20 ticks.
+pub const DEFAULT_TICK: Duration = Duration::from_secs(2);
+
+/// A running server. It stops when it is dropped, and its state is gone.
+pub struct Server {
+    core: Arc<core::Core>,
+    address: String,
+    port: u16,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    process: u32,
+}
+
+impl Server {
+    /// Starts a server on a port of the loopback interface; 0 takes a free one.
+    ///
+    /// # Errors
+    ///
+    /// `BAD_ADDRESS` if the port cannot be had, `OUT_OF_RESOURCES` if a thread cannot.
+    pub fn start(port: u16) -> Result<Self> {
+        Self::start_with_tick(port, DEFAULT_TICK)
+    }
+
+    /// The same with another tick: a short one lets sessions have short timeouts.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start), and `BAD_ARGUMENT` for a tick shorter than 1 ms or longer than an hour.
+    pub fn start_with_tick(port: u16, tick: Duration) -> Result<Self> {
+        const OPERATION: &str = "start the embedded server";
+        let tick_ms = i64::try_from(tick.as_millis()).unwrap_or(i64::MAX);
+        if !(1..=3_600_000).contains(&tick_ms) {
+            let detail = "a tick takes from 1 ms to one hour";
+            return Err(Error::new(Code::BAD_ARGUMENT).because(detail).during(OPERATION, None));
+        }
+        let no_port = |e: std::io::Error| {
+            let detail = format!("cannot listen on 127.0.0.1:{port}: {e}");
+            Error::new(Code::BAD_ADDRESS).because(detail).during(OPERATION, None)
+        };
+        let no_thread = |e: std::io::Error| {
+            Error::new(Code::OUT_OF_RESOURCES).because(e.to_string()).during(OPERATION, None)
+        };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(no_port)?;
+        listener.set_nonblocking(true).map_err(no_port)?;
+        let port = listener.local_addr().map_err(no_port)?.port();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .map_err(no_thread)?;
+        let core = Arc::new(core::Core::new(port, tick_ms));
+        let (stop, stopped) = oneshot::channel();
+        let served = Arc::clone(&core);
+        let thread =
+            spawn(move || runtime.block_on(wire::serve(served, listener, stopped))).map_err(no_thread)?;
+        Ok(Self {
+            core,
+            address: format!("127.0.0.1:{port}"),
+            port,
+            stop: Some(stop),
+            thread: Some(thread),
+            process: std::process::id(),
+        })
+    }
+
+    /// What a client connects to: `127.0.0.1:` and the port.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+/// Starts the server's thread. It takes none of the host program's signals.
+fn spawn(body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let spawned = std::thread::Builder::new().name("zkhelper-server".to_owned()).spawn(body);
+    before.thread_set_mask()?;
+    spawned
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        // After a fork the thread is the parent's.
+        if let Some(thread) = self.thread.take()
+            && self.process == std::process::id()
+        {
+            // A server thread that panicked has been reported by the panic itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// The process's own server, which the literal address `embedded` stands for. The first call starts it; it
+/// runs as long as the process. A child after fork finds its parent's.
+///
+/// # Errors
+///
+/// As [`Server::start`].
+pub fn shared() -> Result<Arc<Server>> {
+    static SHARED: OnceLock<Arc<Server>> = OnceLock::new();
+    static STARTING: Mutex<()> = Mutex::new(());
+    if let Some(server) = SHARED.get() {
+        return Ok(Arc::clone(server));
+    }
+    let _one_at_a_time = STARTING.lock();
+    if let Some(server) = SHARED.get() {
+        return Ok(Arc::clone(server));
+    }
+    let server = Arc::new(Server::start(0)?);
+    Ok(Arc::clone(SHARED.get_or_init(|| server)))
+}

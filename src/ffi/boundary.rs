@@ -1,0 +1,211 @@
+//! What every entry from C goes through: panics are caught, arguments are checked, and an error object
+//! is handed out only on failure.
+
+use super::codes::zkh_status;
+use super::error::zkh_error;
+use super::handles;
+use super::op::zkh_destroy_fn;
+use crate::error::{Code, Error, Result};
+use std::any::Any;
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::ffi::{CStr, c_char, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+use std::time::Duration;
+
+/// Runs the body of the entry `function` and answers with its status. On failure, `*err` is
+/// overwritten with an error object, unless `err` is null.
+pub(super) unsafe fn status(
+    function: &'static str,
+    err: *mut *mut zkh_error,
+    body: impl FnOnce() -> Result<()>,
+) -> zkh_status {
+    let Err(error) = guarded(body) else { return Code::OK.number() };
+    let error = error.during(function, None);
+    let code = error.code().number();
+    if !err.is_null() {
+        let object = catch_unwind(|| zkh_error::boxed(&error)).unwrap_or(std::ptr::null_mut());
+        // SAFETY: the caller gives null or a place for a pointer; what is there is not read.
+        unsafe { err.write(object) };
+    }
+    code
+}
+
+/// The same for an entry that has no error object to hand out: what went wrong is logged.
+pub(super) fn logged(function: &'static str, body: impl FnOnce() -> Result<()>) -> zkh_status {
+    match guarded(body) {
+        Ok(()) => Code::OK.number(),
+        Err(error) => {
+            let _ = catch_unwind(AssertUnwindSafe(|| log::warn!("{function}: {error}")));
+            error.code().number()
+        }
+    }
+}
+
+/// The value of a getter; its zero when anything goes wrong.
+pub(super) fn value<T: Default>(body: impl FnOnce() -> Result<T>) -> T {
+    guarded(body).unwrap_or_default()
+}
+
+fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    // What a panic leaves behind is only reached again through locks that do not poison and handles
+    // that stay consistent step by step.
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(panicked(&*panic)))
+}
+
+/// What was thrown, as an error.
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| Cow::Borrowed(*text))
+        .or_else(|| panic.downcast_ref::<String>().map(|text| Cow::Owned(text.clone())));
+    let error = Error::new(Code::PANIC);
+    match text {
+        Some(text) => error.because(text),
+        None => error,
+    }
+}
+
+pub(super) fn bad_argument(why: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(Code::BAD_ARGUMENT).because(why)
+}
+
+/// A place of the caller's that takes a result.
+pub(super) struct Out<T>(NonNull<T>);
+
+impl<T> Out<T> {
+    pub(super) fn set(&self, value: T) {
+        // SAFETY: `out` was given a place for a T that is the caller's for the length of the call. What
+        // it holds, which may never have been written, is not read.
+        unsafe { self.0.write(value) };
+    }
+}
+
+/// The place for a result, with zero in it for the case of failure. Null is refused.
+pub(super) unsafe fn out<T: Default>(place: *mut T, name: &'static str) -> Result<Out<T>> {
+    let out = NonNull::new(place).map(Out);
+    let out = out.ok_or_else(|| bad_argument(format!("{name} is a null pointer")))?;
+    out.set(T::default());
+    Ok(out)
+}
+
+/// The same, where null says that the result is not wanted.
+pub(super) unsafe fn out_or_null<T: Default>(place: *mut T) -> Option<Out<T>> {
+    // SAFETY: as our caller's.
+    unsafe { out(place, "") }.ok()
+}
+
+/// A text that must be there.
+pub(super) unsafe fn text<'a>(text: *const c_char, name: &'static str) -> Result<&'a str> {
+    // SAFETY: as our caller's.
+    unsafe { text_or_null(text, name) }?.ok_or_else(|| bad_argument(format!("{name} is a null pointer")))
+}
+
+/// A text that may be null.
+pub(super) unsafe fn text_or_null<'a>(text: *const c_char, name: &'static str) -> Result<Option<&'a str>> {
+    if text.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the caller gives a NUL-terminated text that stays as it is for the length of the call,
+    // beyond which nothing keeps the borrow.
+    let text = unsafe { CStr::from_ptr(text) };
+    text.to_str().map(Some).map_err(|e| {
+        Error::new(Code::BAD_UTF8).because(format!("{name} is wrong from byte {} on", e.valid_up_to()))
+    })
+}
+
+/// Bytes: null is taken where there are none.
+pub(super) unsafe fn bytes<'a>(data: *const c_void, len: usize, name: &'static str) -> Result<&'a [u8]> {
+    if len == 0 {
+        return Ok(&[]);
+    }
+    if data.is_null() {
+        return Err(bad_argument(format!("{name} is a null pointer and its length is {len}")));
+    }
+    if len > isize::MAX.unsigned_abs() {
+        return Err(bad_argument(format!("the length of {name} is {len}")));
+    }
+    // SAFETY: the caller gives `len` bytes that stay as they are for the length of the call, beyond
+    // which nothing keeps the borrow.
+    Ok(unsafe { std::slice::from_raw_parts(data.cast::<u8>(), len) })
+}
+
+/// How long to wait: `None` for ever.
+pub(super) fn timeout(ms: i64) -> Result<Option<Duration>> {
+    match u64::try_from(ms) {
+        Ok(ms) => Ok(Some(Duration::from_millis(ms))),
+        Err(_) if ms == -1 => Ok(None),
+        Err(_) => Err(bad_argument(format!(
+            "timeout_ms is {ms}: it must be -1 (for ever), 0 (do not wait) or a number of milliseconds"
+        ))),
+    }
+}
+
+thread_local! {
+    /// The process in whose callback this thread is: a fork inside a callback makes a child whose only
+    /// thread is no longer in one.
+    static IN_CALLBACK: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// Whether this thread runs a callback at the moment.
+pub(super) fn is_in_callback() -> bool {
+    let process = IN_CALLBACK.try_with(Cell::get).ok().flatten();
+    process.is_some() && process == handles::process().ok()
+}
+
+/// Marks this thread as one that runs a callback, until the mark is dropped.
+pub(super) struct InCallback(Option<usize>);
+
+impl InCallback {
+    pub(super) fn enter() -> Self {
+        let here = handles::process().ok();
+        Self(IN_CALLBACK.try_with(|cell| cell.replace(here)).ok().flatten())
+    }
+}
+
+impl Drop for InCallback {
+    fn drop(&mut self) {
+        let _ = IN_CALLBACK.try_with(|cell| cell.set(self.0));
+    }
+}
+
+/// Refuses a call that waits, where what it waits for may be behind it in the queue.
+pub(super) fn may_block() -> Result<()> {
+    if is_in_callback() {
+        let text = "use the asynchronous form here, or call it from a thread of your own";
+        return Err(Error::new(Code::WOULD_DEADLOCK).because(text));
+    }
+    Ok(())
+}
+
+/// A caller's pointer for its callback, and how it is destroyed: exactly once, when this is dropped.
+pub(super) struct UserData {
+    data: *mut c_void,
+    destroy: zkh_destroy_fn,
+}
+
+// SAFETY: the header says that callbacks and `destroy` run on another thread; the pointer itself is only handed on.
+unsafe impl Send for UserData {}
+// SAFETY: as above; nothing here reads through it.
+unsafe impl Sync for UserData {}
+
+impl UserData {
+    pub(super) fn new(data: *mut c_void, destroy: zkh_destroy_fn) -> Self {
+        Self { data, destroy }
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut c_void {
+        self.data
+    }
+}
+
+impl Drop for UserData {
+    fn drop(&mut self) {
+        if let Some(destroy) = self.destroy.take() {
+            let _mark = InCallback::enter();
+            // SAFETY: the caller gave this function for this pointer, and it was taken: it runs once.
+            unsafe { destroy(self.data) };
+        }
+    }
+}

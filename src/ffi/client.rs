@@ -1,0 +1,423 @@
+//! The client: a connection to ZooKeeper.
+
+use super::boundary::out_or_null;
+use super::boundary::{self, UserData, bytes, logged, may_block, out, status, text, value};
+use super::codes::zkh_status;
+use super::dispatcher::{Dispatcher, Gate};
+use super::error::zkh_error;
+use super::handles;
+use super::op::{Cancel, On, zkh_destroy_fn, zkh_done_fn, zkh_op};
+use super::options::{client_options, zkh_client_options};
+use crate::client::{Client, State, StateEvent};
+use crate::error::{Code, Result};
+use parking_lot::Mutex;
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A client: one session with ZooKeeper at a time, a new one after each that is lost. Any number of
+/// threads may use one at once, and one is enough for a program. Made by `zkh_client_connect` or
+/// `zkh_client_new`, ended at the server by `zkh_client_close`, freed by `zkh_client_free`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct zkh_client {
+    /// Zero is null.
+    pub id: u64,
+}
+
+/// There is no session yet; servers are being tried.
+pub const ZKH_STATE_CONNECTING: i32 = 1;
+/// A server is connected and the session lives.
+pub const ZKH_STATE_CONNECTED: i32 = 2;
+/// No server is connected; the session may live or be over.
+pub const ZKH_STATE_SUSPENDED: i32 = 3;
+/// The server says that the session is over: its locks are gone. A new one is being made.
+pub const ZKH_STATE_LOST: i32 = 4;
+/// The client is over: closed, or its credentials were refused.
+pub const ZKH_STATE_CLOSED: i32 = 5;
+
+/// A change of state: `state` is one of `ZKH_STATE_…`. `session_id` is the present session, 0 while there is
+/// none; `previous_session_id` the one that was lost last, 0 if none was: when CONNECTED follows LOST they
+/// are the new one and the old one. `reason` says why, null where there is no reason; it belongs to the library
+/// and is gone when the callback returns. It is called on a thread of the library, one at a time and in
+/// order; what waits is refused in it with `ZKH_WOULD_DEADLOCK`. It must not throw.
+pub type zkh_state_fn = Option<
+    unsafe extern "C" fn(
+        user_data: *mut c_void,
+        state: i32,
+        session_id: i64,
+        previous_session_id: i64,
+        reason: *const zkh_error,
+    ),
+>;
+
+/// What a [`zkh_client`] stands for.
+pub(super) struct ClientHandle {
+    pub(super) client: Client,
+    pub(super) dispatcher: Arc<Dispatcher>,
+    gate: Arc<Gate>,
+    /// The end of the state callback that is set.
+    on_state: Mutex<Option<Arc<Gate>>>,
+}
+
+impl ClientHandle {
+    fn new(client: Client) -> Self {
+        Self {
+            client,
+            dispatcher: Arc::new(Dispatcher::new("zkhelper-calls")),
+            gate: Gate::new(),
+            on_state: Mutex::new(None),
+        }
+    }
+
+    fn on(&self, doing: &'static str) -> On<'_> {
+        On { zk: self.client.zk(), gate: &self.gate, dispatcher: &self.dispatcher, doing, path: None }
+    }
+}
+
+/// Connects: makes a client and waits for its first session, at most as long as the option
+/// `connect_timeout_ms`. `address` is ZooKeeper's connect string, "host:port,host:port/chroot".
+/// `options` may be null. `*client` is null on failure; otherwise the caller frees it.
+/// Any thread, not in callbacks. Errors: ZKH_CONNECTION_LOSS, which says why the last server tried did not
+/// do; ZKH_AUTH_FAILED, ZKH_BAD_ADDRESS, ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8, ZKH_BAD_HANDLE (the options),
+/// ZKH_WOULD_DEADLOCK, ZKH_OUT_OF_RESOURCES.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_client_connect(
+    address: *const c_char,
+    options: *const zkh_client_options,
+    client: *mut zkh_client,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = || {
+        // SAFETY: null, or a place for a handle.
+        let place = unsafe { out(client, "client") }?;
+        may_block()?;
+        // SAFETY: null, or a text that the caller leaves alone meanwhile.
+        let address = unsafe { text(address, "address") }?;
+        // SAFETY: null, or a handle of the caller's.
+        let options = unsafe { client_options(options) }?;
+        let timeout = options.connect_timeout;
+        let handle = Arc::new(ClientHandle::new(Client::new(address, options)?));
+        let client = handle.client.clone();
+        handle.on("connect").wait(|_| async move {
+            let connected = client.wait_connected(timeout).await;
+            if connected.is_err() {
+                let _ = client.close(Duration::ZERO).await;
+            }
+            connected
+        })?;
+        place.set(zkh_client { id: handles::insert(handle)? });
+        Ok(())
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_client_connect", err, body) }
+}
+
+/// Makes a client, which begins to connect, and returns at once. The arguments are those of
+/// `zkh_client_connect`. `*client` is null on failure; otherwise the caller frees it.
+/// Any thread, also in callbacks. Errors: ZKH_BAD_ADDRESS, ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8,
+/// ZKH_BAD_HANDLE (the options), ZKH_OUT_OF_RESOURCES.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_client_new(
+    address: *const c_char,
+    options: *const zkh_client_options,
+    client: *mut zkh_client,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = || {
+        // SAFETY: null, or a place for a handle.
+        let place = unsafe { out(client, "client") }?;
+        // SAFETY: null, or a text that the caller leaves alone meanwhile.
+        let address = unsafe { text(address, "address") }?;
+        // SAFETY: null, or a handle of the caller's.
+        let options = unsafe { client_options(options) }?;
+        let handle = ClientHandle::new(Client::new(address, options)?);
+        place.set(zkh_client { id: handles::insert(Arc::new(handle))? });
+        Ok(())
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_client_new", err, body) }
+}
+
+async fn wait_connected(client: Client, timeout: Option<Duration>, mut cancel: Cancel) -> Result<i64> {
+    tokio::select! {
+        biased;
+        session = client.wait_connected(timeout.unwrap_or(Duration::MAX)) => session,
+        () = cancel.cancelled() => Err(Code::CANCELLED.into()),
+    }
+}
+
+/// Waits until a server is connected: at most `timeout_ms` milliseconds; -1 waits for ever, 0 not at all.
+/// Any thread, not in callbacks. Errors: ZKH_CONNECTION_LOSS or ZKH_NOT_SENT after the time;
+/// ZKH_AUTH_FAILED; ZKH_CLOSED when the client is closed or freed meanwhile; ZKH_BAD_ARGUMENT,
+/// ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_WOULD_DEADLOCK.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_client_wait_connected(
+    client: zkh_client,
+    timeout_ms: i64,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = || {
+        let handle = handles::get::<ClientHandle>(client.id)?;
+        let (timeout, client) = (boundary::timeout(timeout_ms)?, handle.client.clone());
+        handle.on("connect").wait(|cancel| wait_connected(client, timeout, cancel)).map(drop)
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_client_wait_connected", err, body) }
+}
+
+/// The same, without waiting: `callback` gets the outcome, its value is the session's id. `op`, which may be
+/// null, takes a handle to cancel it by; `user_data` is destroyed by `destroy`, which may be null.
+/// Any thread, also in callbacks. Errors of the call itself: ZKH_BAD_ARGUMENT, ZKH_BAD_HANDLE, ZKH_FORKED,
+/// ZKH_CLOSED, ZKH_OUT_OF_RESOURCES.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_client_wait_connected_async(
+    client: zkh_client,
+    timeout_ms: i64,
+    callback: zkh_done_fn,
+    user_data: *mut c_void,
+    destroy: zkh_destroy_fn,
+    op: *mut zkh_op,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = || {
+        let user = UserData::new(user_data, destroy);
+        // SAFETY: null, or a place for a handle.
+        let op = unsafe { out_or_null(op) };
+        let handle = handles::get::<ClientHandle>(client.id)?;
+        let (timeout, client) = (boundary::timeout(timeout_ms)?, handle.client.clone());
+        handle
+            .on("connect")
+            .call(callback, user, op.as_ref(), |cancel| wait_connected(client, timeout, cancel))
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_client_wait_connected_async", err, body) }
+}
+
+async fn close(client: Client, timeout: Option<Duration>) -> Result<i64> {
+    client.close(timeout.unwrap_or(Duration::MAX)).await.map(|()| 0)
+}
+
+/// Ends the session at the server, and with it every lock of this client; what waits ends with ZKH_CLOSED.
+/// Gives up waiting for the server after `timeout_ms` milliseconds (-1: never, 0: at once); the session then
+/// ends by its own timeout. Either way the client is over afterwards, and still to be freed. Closing a
+/// client that is closed does nothing.
+/// Any thread, not in callbacks. Errors: ZKH_CLOSED when the server did not confirm in time;
+/// ZKH_AUTH_FAILED when the client was over because of that; ZKH_BAD_ARGUMENT, ZKH_BAD_HANDLE, ZKH_FORKED,
+/// ZKH_WOULD_DEADLOCK.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_client_close(
+    client: zkh_client,
+    timeout_ms: i64,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = || {
+        let handle = handles::get::<ClientHandle>(client.id)?;
+        let (timeout, client) = (boundary::timeout(timeout_ms)?, handle.client.clone());
+        handle.on("close").wait(|_| close(client, timeout)).map(drop)
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_client_close", err, body) }
+}
+
+/// The same, without waiting: `callback` gets the outcome. It cannot be cancelled. `user_data` is destroyed
+/// by `destroy`, which may be null.
+/// Any thread, also in callbacks. Errors of the call itself: ZKH_BAD_ARGUMENT, ZKH_BAD_HANDLE, ZKH_FORKED,
+/// ZKH_CLOSED, ZKH_OUT_OF_RESOURCES.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_client_close_async(
+    client: zkh_client,
+    timeout_ms: i64,
+    callback: zkh_done_fn,
+    user_data: *mut c_void,
+    destroy: zkh_destroy_fn,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = || {
+        let user = UserData::new(user_data, destroy);
+        let handle = handles::get::<ClientHandle>(client.id)?;
+        let (timeout, client) = (boundary::timeout(timeout_ms)?, handle.client.clone());
+        handle.on("close").call(callback, user, None, |_| close(client, timeout))
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_client_close_async", err, body) }
+}
+
+/// Frees a client; null is left alone. Calls of other threads that wait on it end with ZKH_CLOSED, and so
+/// do its asynchronous ones: their callbacks, and a running state callback, are over when this returns,
+/// except inside a callback, where it does not wait for them. So do not hold a lock meanwhile that a callback
+/// takes. Its mutexes stay usable, and the session lives until the last of them is freed or the client was
+/// closed; it is then ended in the background.
+/// Any thread, also in callbacks. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
+#[unsafe(no_mangle)]
+pub extern "C" fn zkh_client_free(client: zkh_client) -> zkh_status {
+    logged("zkh_client_free", || {
+        if client.id == 0 {
+            return Ok(());
+        }
+        let handle = handles::remove::<ClientHandle>(client.id)?;
+        handle.gate.close();
+        let on_state = handle.on_state.lock().take();
+        if let Some(on_state) = &on_state {
+            on_state.close();
+            on_state.wait_idle();
+        }
+        handle.gate.wait_idle();
+        Ok(())
+    })
+}
+
+/// The client's state, one of `ZKH_STATE_…`; 0 where the handle is dead. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn zkh_client_state(client: zkh_client) -> i32 {
+    value(|| Ok(number(handles::get::<ClientHandle>(client.id)?.client.state())))
+}
+
+fn number(state: State) -> i32 {
+    match state {
+        State::Connecting => ZKH_STATE_CONNECTING,
+        State::Connected => ZKH_STATE_CONNECTED,
+        State::Suspended => ZKH_STATE_SUSPENDED,
+        State::Lost => ZKH_STATE_LOST,
+        State::Closed => ZKH_STATE_CLOSED,
+    }
+}
+
+/// The present session's id; 0 while there is none and where the handle is dead. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn zkh_client_session_id(client: zkh_client) -> i64 {
+    value(|| Ok(handles::get::<ClientHandle>(client.id)?.client.session().id))
+}
+
+async fn add_auth(client: Client, scheme: String, data: Vec<u8>) -> Result<i64> {
+    client.add_auth(&scheme, &data).await.map(|()| 0)
+}
+
+/// Adds credentials, to this connection and every later one, and waits until the server has taken them.
+/// For the scheme "digest", `data` is "user:password". `data` is copied. Refused credentials end the client.
+/// Any thread, not in callbacks. Errors: ZKH_AUTH_FAILED; ZKH_NOT_SENT after the operation timeout;
+/// ZKH_CLOSED, ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_WOULD_DEADLOCK.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_client_add_auth(
+    client: zkh_client,
+    scheme: *const c_char,
+    data: *const c_void,
+    len: usize,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = || {
+        let handle = handles::get::<ClientHandle>(client.id)?;
+        // SAFETY: null, or a text that the caller leaves alone meanwhile.
+        let scheme = unsafe { text(scheme, "scheme") }?.to_owned();
+        // SAFETY: null, or `len` bytes that the caller leaves alone meanwhile.
+        let data = unsafe { bytes(data, len, "data") }?.to_owned();
+        let client = handle.client.clone();
+        handle.on("addAuth").wait(|_| add_auth(client, scheme, data)).map(drop)
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_client_add_auth", err, body) }
+}
+
+/// The same, without waiting: `callback` gets the outcome. It cannot be cancelled. `user_data` is destroyed
+/// by `destroy`, which may be null.
+/// Any thread, also in callbacks. Errors of the call itself: ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8, ZKH_BAD_HANDLE,
+/// ZKH_FORKED, ZKH_CLOSED, ZKH_OUT_OF_RESOURCES.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_client_add_auth_async(
+    client: zkh_client,
+    scheme: *const c_char,
+    data: *const c_void,
+    len: usize,
+    callback: zkh_done_fn,
+    user_data: *mut c_void,
+    destroy: zkh_destroy_fn,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = || {
+        let user = UserData::new(user_data, destroy);
+        let handle = handles::get::<ClientHandle>(client.id)?;
+        // SAFETY: null, or a text that the caller leaves alone meanwhile.
+        let scheme = unsafe { text(scheme, "scheme") }?.to_owned();
+        // SAFETY: null, or `len` bytes that the caller leaves alone meanwhile.
+        let data = unsafe { bytes(data, len, "data") }?.to_owned();
+        let client = handle.client.clone();
+        handle.on("addAuth").call(callback, user, None, |_| add_auth(client, scheme, data))
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_client_add_auth_async", err, body) }
+}
+
+/// Sets the callback for changes of state, in place of the one before; a null callback sets none. It is
+/// called for the present state first and misses none after it; the last one is CLOSED. The one before is
+/// not called any more when this returns, except inside a callback. `user_data` is destroyed by `destroy`,
+/// which may be null, once the callback is replaced or the client is closed or freed.
+/// Any thread, also in callbacks. Errors: ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_CLOSED, ZKH_OUT_OF_RESOURCES.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_client_on_state(
+    client: zkh_client,
+    callback: zkh_state_fn,
+    user_data: *mut c_void,
+    destroy: zkh_destroy_fn,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = || {
+        let user = UserData::new(user_data, destroy);
+        let handle = handles::get::<ClientHandle>(client.id)?;
+        let new = callback.map(|callback| listen(&handle, callback, user)).transpose()?;
+        let old = std::mem::replace(&mut *handle.on_state.lock(), new.clone());
+        // Freed meanwhile by another thread, which may have looked before this one was here.
+        if let (true, Some(new)) = (handle.gate.is_closed(), &new) {
+            new.close();
+        }
+        if let Some(old) = old {
+            old.close();
+            old.wait_idle();
+        }
+        Ok(())
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_client_on_state", err, body) }
+}
+
+type StateFn = unsafe extern "C" fn(*mut c_void, i32, i64, i64, *const zkh_error);
+
+/// Hands every change of state to a callback, until the gate that is returned is closed.
+fn listen(handle: &ClientHandle, callback: StateFn, user: UserData) -> Result<Arc<Gate>> {
+    handle.dispatcher.start()?;
+    let gate = Gate::new();
+    let due = gate.enter()?;
+    let mut states = handle.client.states();
+    let (dispatcher, closed) = (Arc::clone(&handle.dispatcher), gate.closed());
+    let (user, listening) = (Arc::new(user), Arc::clone(&gate));
+    handle.client.zk().spawn(Box::pin(async move {
+        tokio::pin!(closed);
+        loop {
+            let event = tokio::select! {
+                biased;
+                () = &mut closed => break,
+                event = states.recv() => event,
+            };
+            let Some(event) = event else { break };
+            let (user, gate) = (Arc::clone(&user), Arc::clone(&listening));
+            dispatcher.push(move || {
+                if !gate.is_closed() {
+                    tell(callback, &user, &event);
+                }
+            });
+        }
+        // The last one that has it, and in the thread that may destroy it.
+        dispatcher.push(move || {
+            drop(user);
+            drop(due);
+        });
+    }));
+    Ok(gate)
+}
+
+fn tell(callback: StateFn, user: &UserData, event: &StateEvent) {
+    let reason = event.reason.as_ref().map(zkh_error::new);
+    let reason = reason.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    let state = number(event.state);
+    // SAFETY: the caller gave this callback for this pointer, which is not destroyed yet.
+    unsafe { callback(user.as_ptr(), state, event.session, event.previous_session, reason) };
+}

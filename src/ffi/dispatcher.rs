@@ -1,0 +1,158 @@
+//! The thread that runs a client's callbacks, in the order in which they came due, and what a handle
+//! needs so that none of its callbacks runs any more once it was freed.
+
+use super::boundary::{InCallback, is_in_callback, panicked};
+use crate::client::runtime::spawn_thread;
+use crate::error::{Code, Error, Result};
+use parking_lot::{Condvar, Mutex};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A queue of callbacks and the thread that runs them, which is started when it is first needed and
+/// ends, with the queue empty, once nobody can give it more.
+pub(super) struct Dispatcher {
+    queue: Arc<Queue>,
+    name: &'static str,
+}
+
+#[derive(Default)]
+struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    is_running: bool,
+    is_over: bool,
+}
+
+impl Dispatcher {
+    pub(super) fn new(name: &'static str) -> Self {
+        Self { queue: Arc::default(), name }
+    }
+
+    /// Sees to it that the thread runs. Without it no job may be pushed.
+    pub(super) fn start(&self) -> Result<()> {
+        let mut state = self.queue.state.lock();
+        if !state.is_running {
+            let queue = Arc::clone(&self.queue);
+            spawn_thread(self.name, move || queue.run()).map_err(|error| {
+                Error::new(Code::OUT_OF_RESOURCES)
+                    .because(format!("the callback thread did not start: {error}"))
+            })?;
+            state.is_running = true;
+        }
+        Ok(())
+    }
+
+    pub(super) fn push(&self, job: impl FnOnce() + Send + 'static) {
+        self.queue.state.lock().jobs.push_back(Box::new(job));
+        self.queue.changed.notify_one();
+    }
+}
+
+impl Drop for Dispatcher {
+    fn drop(&mut self) {
+        self.queue.state.lock().is_over = true;
+        self.queue.changed.notify_one();
+    }
+}
+
+impl Queue {
+    fn run(&self) {
+        let _mark = InCallback::enter();
+        while let Some(job) = self.next() {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(job)) {
+                log::error!("while a callback was run: {}", panicked(&*panic));
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut state = self.state.lock();
+        loop {
+            match state.jobs.pop_front() {
+                Some(job) => return Some(job),
+                None if state.is_over => return None,
+                None => self.changed.wait(&mut state),
+            }
+        }
+    }
+}
+
+/// A handle's end, and the callbacks that are due until then.
+pub(super) struct Gate {
+    closed: watch::Sender<bool>,
+    due: Mutex<usize>,
+    idle: Condvar,
+}
+
+/// A callback that is due: it is over when this is dropped.
+pub(super) struct Due(Arc<Gate>);
+
+impl Gate {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { closed: watch::Sender::new(false), due: Mutex::new(0), idle: Condvar::new() })
+    }
+
+    /// Promises a callback.
+    pub(super) fn enter(self: &Arc<Self>) -> Result<Due> {
+        let mut due = self.due.lock();
+        if *self.closed.borrow() {
+            return Err(freed());
+        }
+        *due += 1;
+        Ok(Due(Arc::clone(self)))
+    }
+
+    /// No callback is promised from now on, and what waits ends.
+    pub(super) fn close(&self) {
+        let _due = self.due.lock();
+        self.closed.send_replace(true);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        *self.closed.borrow()
+    }
+
+    /// Ends when the gate is closed.
+    pub(super) fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut closed = self.closed.subscribe();
+        async move {
+            let _ = closed.wait_for(|closed| *closed).await;
+        }
+    }
+
+    /// Waits until every callback that was promised is over, except inside a callback, which might be
+    /// one of them, or be what one of them waits for.
+    pub(super) fn wait_idle(&self) {
+        if is_in_callback() {
+            return;
+        }
+        let mut due = self.due.lock();
+        while *due > 0 {
+            self.idle.wait(&mut due);
+        }
+    }
+}
+
+impl Drop for Due {
+    fn drop(&mut self) {
+        let mut due = self.0.due.lock();
+        *due = due.saturating_sub(1);
+        if *due == 0 {
+            self.0.idle.notify_all();
+        }
+    }
+}
+
+/// Why a call ends whose handle was freed.
+pub(super) fn freed() -> Error {
+    Error::new(Code::CLOSED).because("the handle was freed meanwhile")
+}

@@ -1,0 +1,30 @@
+//! The C ABI: `include/zkhelper.h` is generated from here.
+//!
+//! Every entry goes through [`boundary`], every handle through [`handles`], every call that waits
+//! through [`op`], and every callback through [`dispatcher`]. What the functions promise to C is said at
+//! each of them, in the words that go into the header.
+
+// The only room of this crate that may be unsafe. `# Safety` headings would end up in the header.
+#![allow(unsafe_code, non_camel_case_types, clippy::missing_safety_doc)]
+#![deny(
+    unsafe_op_in_unsafe_fn,
+    clippy::undocumented_unsafe_blocks,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable
+)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
+
+mod boundary;
+pub mod client;
+pub mod codes;
+mod dispatcher;
+pub mod error;
+mod handles;
+pub mod log;
+pub mod mutex;
+pub mod op;
+pub mod options;
+pub mod version;

@@ -1,0 +1,212 @@
+//! Calls that wait: one way for the blocking and the asynchronous form. The work is a task on the IO
+//! thread; its outcome goes to the thread that waits, or to the callback.
+
+use super::boundary::{self, UserData, may_block, status};
+use super::codes::zkh_status;
+use super::dispatcher::{Dispatcher, Due, Gate, freed};
+use super::error::zkh_error;
+use super::handles;
+use crate::error::{Code, Error, Result};
+use crate::zk::Zk;
+use parking_lot::{Condvar, Mutex};
+use std::ffi::c_void;
+use std::future::pending;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// An asynchronous operation under way. It is freed by its completion: there is nothing to free.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct zkh_op {
+    /// Zero is null.
+    pub id: u64,
+}
+
+/// The completion of an asynchronous call. It is called exactly once if the call returned `ZKH_OK`, and
+/// never otherwise, on a thread of the library, in the order of completion for one client; it may be
+/// called before the call itself has returned. `value` is what the call says it is. `error` is null when
+/// `status` is `ZKH_OK`; it belongs to the library and is gone when the callback returns. Inside it a
+/// function that waits answers `ZKH_WOULD_DEADLOCK`; all others, free among them, are allowed. It must
+/// not throw.
+pub type zkh_done_fn = Option<
+    unsafe extern "C" fn(user_data: *mut c_void, status: zkh_status, value: i64, error: *const zkh_error),
+>;
+
+/// Destroys the `user_data` of a callback. It is called exactly once: after the last call of the callback,
+/// and on the library's thread, or before the function that it was given to returns, if that one fails. What
+/// waits is refused in it with `ZKH_WOULD_DEADLOCK`. It must not throw.
+pub type zkh_destroy_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
+
+/// Asks an operation to end early. It completes all the same, exactly once: with `ZKH_CANCELLED` where the
+/// cancel came first, as it otherwise would where it came too late. A cancelled lock leaves no node; a
+/// lock that was granted before is granted. Taking a lock and waiting for a connection can be cancelled;
+/// other operations run to their end, and the request is then ignored.
+/// Any thread, also in callbacks. Errors: ZKH_BAD_HANDLE, also when the operation has completed;
+/// ZKH_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_op_cancel(op: zkh_op, err: *mut *mut zkh_error) -> zkh_status {
+    let body = || {
+        let op = handles::get::<Op>(op.id)?;
+        drop(op.cancel.lock().take());
+        Ok(())
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_op_cancel", err, body) }
+}
+
+/// What a [`zkh_op`] stands for. Dropping what is in it cancels the operation.
+pub(super) struct Op {
+    cancel: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+/// Tells work that it is to end early.
+pub(super) struct Cancel(Option<oneshot::Receiver<()>>);
+
+impl Cancel {
+    pub(super) async fn cancelled(&mut self) {
+        match &mut self.0 {
+            Some(cancel) => {
+                let _ = cancel.await;
+            }
+            None => pending().await,
+        }
+    }
+}
+
+/// Where an outcome goes.
+enum Done {
+    Waiter(Arc<Waiter>),
+    Callback { callback: zkh_done_fn, user: UserData, due: Due, op: Option<u64>, dispatcher: Arc<Dispatcher> },
+}
+
+#[derive(Default)]
+struct Waiter {
+    outcome: Mutex<Option<Result<i64>>>,
+    there: Condvar,
+}
+
+impl Waiter {
+    fn wait(&self) -> Result<i64> {
+        let mut outcome = self.outcome.lock();
+        loop {
+            match outcome.take() {
+                Some(outcome) => return outcome,
+                None => self.there.wait(&mut outcome),
+            }
+        }
+    }
+}
+
+/// Delivers one outcome, whatever happens to the task that owes it.
+struct Delivery(Option<Done>);
+
+impl Delivery {
+    fn deliver(&mut self, outcome: Result<i64>) {
+        match self.0.take() {
+            Some(Done::Waiter(waiter)) => {
+                *waiter.outcome.lock() = Some(outcome);
+                waiter.there.notify_one();
+            }
+            Some(Done::Callback { callback, user, due, op, dispatcher }) => dispatcher.push(move || {
+                if let Some(op) = op {
+                    let _ = handles::remove::<Op>(op);
+                }
+                complete(callback, &user, outcome);
+                drop(user);
+                // Whoever waits for the handle's last callback goes on from here.
+                drop(due);
+            }),
+            None => {}
+        }
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            self.deliver(Err(Error::new(Code::PANIC).because("its task broke off")));
+        }
+    }
+}
+
+fn complete(callback: zkh_done_fn, user: &UserData, outcome: Result<i64>) {
+    let Some(callback) = callback else { return };
+    let (status, value, error) = match outcome {
+        Ok(value) => (Code::OK, value, None),
+        Err(error) => (error.code(), 0, Some(zkh_error::new(&error))),
+    };
+    let error = error.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the caller gave this callback for this pointer, which is not destroyed yet.
+    unsafe { callback(user.as_ptr(), status.number(), value, error) };
+}
+
+/// What a call needs to know of the handle it is made on.
+#[derive(Clone, Copy)]
+pub(super) struct On<'a> {
+    pub(super) zk: &'a Arc<dyn Zk>,
+    pub(super) gate: &'a Arc<Gate>,
+    pub(super) dispatcher: &'a Arc<Dispatcher>,
+    /// What the call does, and to which path, for its error.
+    pub(super) doing: &'static str,
+    pub(super) path: Option<&'a str>,
+}
+
+impl On<'_> {
+    fn start<F>(self, done: Done, cancel: Cancel, work: impl FnOnce(Cancel) -> F)
+    where
+        F: Future<Output = Result<i64>> + Send + 'static,
+    {
+        let (work, closed) = (work(cancel), self.gate.closed());
+        let (doing, path) = (self.doing, self.path.map(str::to_owned));
+        let mut delivery = Delivery(Some(done));
+        self.zk.spawn(Box::pin(async move {
+            let outcome = tokio::select! {
+                biased;
+                () = closed => Err(freed()),
+                outcome = work => outcome,
+            };
+            delivery.deliver(outcome.map_err(|error| error.during(doing, path.as_deref())));
+        }));
+    }
+
+    /// Does the work, and waits in this thread for its outcome.
+    pub(super) fn wait<F>(self, work: impl FnOnce(Cancel) -> F) -> Result<i64>
+    where
+        F: Future<Output = Result<i64>> + Send + 'static,
+    {
+        may_block()?;
+        let waiter = Arc::<Waiter>::default();
+        self.start(Done::Waiter(Arc::clone(&waiter)), Cancel(None), work);
+        waiter.wait()
+    }
+
+    /// Begins the work, and hands its outcome to a callback.
+    pub(super) fn call<F>(
+        self,
+        callback: zkh_done_fn,
+        user: UserData,
+        op: Option<&boundary::Out<zkh_op>>,
+        work: impl FnOnce(Cancel) -> F,
+    ) -> Result<()>
+    where
+        F: Future<Output = Result<i64>> + Send + 'static,
+    {
+        if callback.is_none() {
+            return Err(boundary::bad_argument("callback is a null pointer"));
+        }
+        self.dispatcher.start()?;
+        let due = self.gate.enter()?;
+        let (id, cancel) = match op {
+            Some(op) => {
+                let (sender, receiver) = oneshot::channel();
+                let id = handles::insert(Arc::new(Op { cancel: Mutex::new(Some(sender)) }))?;
+                op.set(zkh_op { id });
+                (Some(id), Cancel(Some(receiver)))
+            }
+            None => (None, Cancel(None)),
+        };
+        let dispatcher = Arc::clone(self.dispatcher);
+        self.start(Done::Callback { callback, user, due, op: id, dispatcher }, cancel, work);
+        Ok(())
+    }
+}

@@ -1,0 +1,325 @@
+//! When a lock may be trusted, on Apache ZooKeeper: leases, losses, strict mode, guarded writes.
+
+mod support;
+
+use std::time::Duration;
+use support::proxy::{Direction, Proxy};
+use support::zookeeper::shared_single;
+use zkhelper::proto::{Acl, CreateMode, MultiOp, permissions};
+use zkhelper::zk::OpOptions;
+use zkhelper::{Client, Code, Hold, Loss, LostHold, Mutex, MutexOptions, Options, Result, Strict, Time};
+
+/// Ends a test that hangs; no working test comes near it.
+const LIMIT: Duration = Duration::from_secs(120);
+/// The shortest that the server grants: its tick is 500 ms.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+async fn client_of(address: &str) -> Client {
+    let options = Options { session_timeout: TIMEOUT, ..Options::default() };
+    Client::connect(address, options).await.expect("a connection")
+}
+
+async fn client() -> Client {
+    client_of(&shared_single().connect_string()).await
+}
+
+fn path(name: &str) -> String {
+    format!("/zk/{}", support::unique(name))
+}
+
+fn mutex(client: &Client, path: &str) -> Mutex {
+    Mutex::new(client, path, MutexOptions::default()).expect("a mutex")
+}
+
+fn strict(client: &Client, path: &str, delay: Duration) -> Mutex {
+    let options = MutexOptions { strict: Some(Strict { lease: delay, delay }), ..MutexOptions::default() };
+    Mutex::new(client, path, options).expect("a mutex")
+}
+
+async fn lock(mutex: &Mutex) -> Hold {
+    mutex.lock(Some(LIMIT), "test").await.expect("the lock")
+}
+
+fn code<T: std::fmt::Debug>(result: Result<T>) -> Code {
+    result.expect_err("an error").code()
+}
+
+async fn until(time: Time) {
+    while let left = time.since(Time::now())
+        && !left.is_zero()
+    {
+        tokio::time::sleep(left).await;
+    }
+}
+
+#[tokio::test]
+async fn renewals_keep_a_lock_valid_for_longer_than_a_session_timeout() {
+    let client = client().await;
+    let hold = lock(&mutex(&client, &path("renew"))).await;
+    let end = Time::now() + TIMEOUT * 3;
+    let mut last = hold.valid_until().expect("held");
+    assert!(last > Time::now());
+    let mut steps = 0;
+    while Time::now() < end {
+        // Each time it would run out, it was renewed before.
+        until(last - Duration::from_millis(100)).await;
+        let next = hold.valid_until().expect("still held");
+        assert!(next > last, "not renewed in time");
+        last = next;
+        steps += 1;
+    }
+    assert!(steps > 2 && hold.is_held());
+    hold.release().await.expect("released");
+}
+
+#[tokio::test]
+async fn a_frozen_connection_loses_the_lock_in_time_and_for_good() {
+    let proxy = Proxy::new(shared_single().address(0));
+    let (owner, other) = (client_of(&proxy.address().to_string()).await, client().await);
+    let at = path("frozen");
+    let handle = mutex(&owner, &at);
+    let mut losses = handle.losses();
+    let hold = lock(&handle).await;
+    let token = hold.token();
+    let waiting = mutex(&other, &at);
+    let waiting = waiting.lock(Some(LIMIT), "waits");
+    proxy.freeze(Direction::ToServer);
+    proxy.freeze(Direction::ToClient);
+    let promised = hold.valid_until().expect("held");
+    let lost = losses.recv().await.expect("told");
+    let told = Time::now();
+    assert_eq!(lost, LostHold { token, reason: Loss::LeaseRanOut });
+    assert!(!hold.is_held() && handle.token().is_none());
+    // The next holder comes after that: the server gives the lock away when the session is over.
+    let next = waiting.await.expect("the lock");
+    let granted = Time::now();
+    assert!(told < granted, "told {:?} after the next grant", told.since(granted));
+    assert!(promised < granted);
+    assert!(next.token() > token);
+    proxy.pass();
+    assert_eq!(code(hold.release().await), Code::LOCK_LOST);
+    // Nothing of it is told twice, and the next holder is not disturbed.
+    owner.close(LIMIT).await.expect("closed");
+    drop(handle);
+    assert!(losses.recv().await.is_none());
+    assert!(next.is_held());
+    next.release().await.expect("released");
+}
+
+#[tokio::test]
+async fn a_lock_that_ran_out_is_lost_even_if_its_session_lives_on() {
+    let proxy = Proxy::new(shared_single().address(0));
+    let owner = client_of(&proxy.address().to_string()).await;
+    let at = path("final");
+    let handle = mutex(&owner, &at);
+    let hold = lock(&handle).await;
+    let session = owner.session().id;
+    // Answers are held back until the lease is over; requests still reach the server.
+    proxy.freeze(Direction::ToClient);
+    let mut losses = handle.losses();
+    assert_eq!(losses.recv().await.expect("told").reason, Loss::LeaseRanOut);
+    proxy.pass();
+    let waiting = mutex(&client().await, &at);
+    // Its node is removed without anybody's doing, also if the session was kept.
+    let next = lock(&waiting).await;
+    assert!(!hold.is_held(), "session {session:#x}, now {:#x}", owner.session().id);
+    assert_eq!(code(hold.release().await), Code::LOCK_LOST);
+    next.release().await.expect("released");
+}
+
+#[tokio::test]
+async fn a_deleted_node_an_ended_session_and_a_closed_client_are_told_with_their_reason() {
+    let owner = client().await;
+    let at = path("reasons");
+    let handle = mutex(&owner, &at);
+    let mut losses = handle.losses();
+
+    let hold = lock(&handle).await;
+    let own = handle.contenders().await.expect("a list").remove(0);
+    owner.zk().delete(&format!("{at}/{}", own.name), -1, OpOptions::default()).await.expect("deleted");
+    let lost = losses.recv().await.expect("told");
+    assert_eq!(lost, LostHold { token: hold.token(), reason: Loss::NodeDeleted });
+    assert!(!hold.is_held());
+    assert_eq!(code(hold.release().await), Code::LOCK_LOST);
+
+    let hold = lock(&handle).await;
+    let reattach = Some(owner.credentials());
+    let address = shared_single().connect_string();
+    let options = Options { reattach, session_timeout: TIMEOUT, ..Options::default() };
+    let thief = Client::connect(&address, options).await.expect("re-attached");
+    thief.close(LIMIT).await.expect("closed");
+    assert_eq!(losses.recv().await.expect("told").reason, Loss::SessionOver);
+    assert_eq!(code(hold.release().await), Code::LOCK_LOST);
+
+    let hold = lock(&handle).await;
+    owner.close(LIMIT).await.expect("closed");
+    assert_eq!(losses.recv().await.expect("told").reason, Loss::ClientClosed);
+    assert!(!hold.is_held());
+    assert_eq!(code(hold.release().await), Code::LOCK_LOST);
+}
+
+#[tokio::test]
+async fn guarded_writes_are_committed_only_while_the_lock_is_held() {
+    let client = client().await;
+    let at = path("guarded");
+    let target = path("target");
+    let options = OpOptions::default();
+    let world = [Acl::world(permissions::ALL)];
+    client.zk().create_parents("/zk", &world, options).await.expect("made");
+    client.zk().create(&target, b"", &world, CreateMode::Persistent, options).await.expect("made");
+    let handle = mutex(&client, &at);
+    let write = |data: &str| {
+        vec![MultiOp::SetData { path: target.clone(), data: data.as_bytes().to_vec(), version: -1 }]
+    };
+    assert_eq!(code(handle.guarded(write("before")).await), Code::NOT_HELD);
+    let hold = lock(&handle).await;
+    assert_eq!(handle.guarded(write("held")).await.expect("committed").len(), 1);
+    // An error of the guarded operations is theirs.
+    let bad = vec![MultiOp::Check { path: target.clone(), version: 77 }];
+    assert_eq!(code(handle.guarded(bad).await), Code::BAD_VERSION);
+    assert!(hold.is_held());
+    let own = handle.contenders().await.expect("a list").remove(0);
+    client.zk().delete(&format!("{at}/{}", own.name), -1, options).await.expect("deleted");
+    assert_eq!(code(handle.guarded(write("lost")).await), Code::LOCK_LOST);
+    assert_eq!(client.zk().get(&target, options).await.expect("the node").0, b"held");
+}
+
+#[tokio::test]
+async fn contenders_are_listed_in_the_order_of_service() {
+    let client = client().await;
+    let at = path("contenders");
+    let first = mutex(&client, &at);
+    assert!(first.contenders().await.expect("none").is_empty());
+    let hold = first.lock(None, "first").await.expect("the lock");
+    let second = mutex(&client, &at);
+    let waiting = second.lock(None, "second");
+    while first.contenders().await.expect("a list").len() < 2 {}
+    let listed = first.contenders().await.expect("a list");
+    let descriptions: Vec<_> = listed
+        .iter()
+        .map(|c| serde_json::from_slice::<serde_json::Value>(&c.data).expect("JSON")["desc"].clone())
+        .collect();
+    assert_eq!(descriptions, ["first", "second"]);
+    assert_eq!(listed[0].stat.czxid, hold.token());
+    hold.release().await.expect("released");
+    waiting.await.expect("the lock").release().await.expect("released");
+}
+
+// ---- strict mode ----
+
+/// Long enough to be told from no delay at all on a slow machine.
+const DELAY: Duration = Duration::from_secs(3);
+
+async fn took(work: impl Future<Output = Hold>) -> (Hold, Duration) {
+    let start = Time::now();
+    let hold = work.await;
+    (hold, Time::now().since(start))
+}
+
+#[tokio::test]
+async fn strict_mode_delays_the_first_holder_and_nobody_after_a_clean_release() {
+    let (one, two) = (client().await, client().await);
+    let at = path("strict");
+    let (first, second) = (strict(&one, &at, DELAY), strict(&two, &at, DELAY));
+    let (hold, waited) = took(lock(&first)).await;
+    assert!(waited >= DELAY, "the first holder under a fresh marker waits once, not {waited:?}");
+    // Hand-overs to a waiter, to nobody and back, with waiters that give up and tries that fail in between.
+    let mut total = Duration::ZERO;
+    let mut hold = hold;
+    for round in 0..12 {
+        let next = if round % 2 == 0 { &second } else { &first };
+        if round % 3 == 0 {
+            assert_eq!(code(next.lock(Some(Duration::ZERO), "").await), Code::TIMEOUT);
+            assert_eq!(code(next.lock(Some(Duration::from_millis(30)), "").await), Code::TIMEOUT);
+        }
+        if round % 4 == 0 {
+            hold.release().await.expect("released");
+            let (next, waited) = took(lock(next)).await;
+            total += waited;
+            hold = next;
+        } else {
+            let waiting = next.lock(Some(LIMIT), "waits");
+            let released = Time::now();
+            hold.release().await.expect("released");
+            hold = waiting.await.expect("the lock");
+            total += Time::now().since(released);
+        }
+    }
+    assert!(total < DELAY, "twelve clean hand-overs took {total:?}");
+    hold.release().await.expect("released");
+}
+
+#[tokio::test]
+async fn strict_mode_waits_for_a_holder_that_did_not_leave_cleanly() {
+    let (one, two) = (client().await, client().await);
+    let at = path("unclean");
+    let (first, second) = (strict(&one, &at, DELAY), strict(&two, &at, DELAY));
+    let hold = lock(&first).await;
+    let waiting = second.lock(Some(LIMIT), "waits");
+    let believed = hold.valid_until().expect("held");
+    // Its session ends: the node goes with it, and nothing says that the holder knows.
+    let gone = Time::now();
+    one.close(LIMIT).await.expect("closed");
+    let next = waiting.await.expect("the lock");
+    let now = Time::now();
+    assert!(now.since(gone) >= DELAY, "only {:?}", now.since(gone));
+    assert!(now > believed);
+    next.release().await.expect("released");
+    let (hold, waited) = took(lock(&second)).await;
+    assert!(waited < DELAY, "after a clean release, {waited:?}");
+    hold.release().await.expect("released");
+}
+
+#[tokio::test]
+async fn strict_mode_refuses_another_delay_and_foreign_data_and_default_mode_obeys_the_marker() {
+    let (one, two) = (client().await, client().await);
+    let at = path("refuse");
+    let hold = lock(&strict(&one, &at, DELAY)).await;
+    let other = strict(&two, &at, DELAY * 2);
+    let error = other.lock(Some(LIMIT), "").await.expect_err("another delay");
+    assert_eq!(error.code(), Code::BAD_ARGUMENT);
+    assert!(error.to_string().contains("3000 ms"), "{error}");
+    let plain = mutex(&two, &at);
+    let waiting = plain.lock(Some(LIMIT), "waits");
+    while plain.contenders().await.expect("a list").len() < 2 {}
+    let gone = Time::now();
+    drop(hold);
+    one.close(LIMIT).await.expect("closed");
+    let next = waiting.await.expect("the lock");
+    // Whichever came first, the drop's release or the close: clean or not, it is in order.
+    let _ = gone;
+    next.release().await.expect("released");
+
+    let data = path("data");
+    let world = [Acl::world(permissions::ALL)];
+    two.zk()
+        .create(&data, b"mine", &world, CreateMode::Persistent, OpOptions::default())
+        .await
+        .expect("made");
+    let error = strict(&two, &data, DELAY).lock(Some(LIMIT), "").await.expect_err("foreign data");
+    assert_eq!(error.code(), Code::BAD_ARGUMENT);
+    assert_eq!(two.zk().get(&data, OpOptions::default()).await.expect("the node").0, b"mine");
+    // Default mode leaves the data alone, and locks.
+    lock(&mutex(&two, &data)).await.release().await.expect("released");
+    assert_eq!(two.zk().get(&data, OpOptions::default()).await.expect("the node").0, b"mine");
+}
+
+#[tokio::test]
+async fn default_mode_waits_for_a_strict_holder_that_did_not_leave_cleanly() {
+    let (one, two) = (client().await, client().await);
+    let at = path("obey");
+    let hold = lock(&strict(&one, &at, DELAY)).await;
+    let plain = mutex(&two, &at);
+    let waiting = plain.lock(Some(LIMIT), "waits");
+    while plain.contenders().await.expect("a list").len() < 2 {}
+    let gone = Time::now();
+    one.close(LIMIT).await.expect("closed");
+    let next = waiting.await.expect("the lock");
+    assert!(Time::now().since(gone) >= DELAY);
+    next.release().await.expect("released");
+    drop(hold);
+    // And its own clean release is one.
+    let (hold, waited) = took(lock(&strict(&two, &at, DELAY))).await;
+    assert!(waited < DELAY);
+    hold.release().await.expect("released");
+}
