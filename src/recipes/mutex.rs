@@ -778,6 +778,8 @@ impl Inner {
                     Ok(read) => read,
                     // Whether there is a marker is not for us to see, nor was it for anybody like us.
                     Err(error) if error.code() == Code::NO_AUTH => return Ok(true),
+                    // The parent went, and our node with it.
+                    Err(error) if error.code() == Code::NO_NODE => return Err(Setback::Again),
                     Err(error) if is_passing(&error) => return Ok(false),
                     Err(error) => return Err(error.into()),
                 }
@@ -809,6 +811,7 @@ impl Inner {
                 let fresh = Marker::new(stat.czxid, strict.delay).render();
                 let set = self.zk.set(&self.path, &fresh, stat.version, step(&self.zk, session));
                 match waiting.with(set).await? {
+                    Err(error) if error.code() == Code::NO_NODE => Err(Setback::Again),
                     Err(error) if error.code() != Code::BAD_VERSION && !is_passing(&error) => {
                         Err(error.into())
                     }
