@@ -67,6 +67,8 @@ pub(super) struct Kept {
     lease: Option<Duration>,
     fate: Locked<Fate>,
     changed: Notify,
+    /// Wakes the keeper.
+    urgent: Arc<Notify>,
 }
 
 struct Fate {
@@ -141,7 +143,12 @@ impl Kept {
     pub(super) fn tell(&self, on_lost: Box<dyn FnOnce(Loss) + Send>) {
         let mut fate = self.fate.lock();
         match fate.lost {
-            None => fate.on_lost = Some(on_lost),
+            None => {
+                fate.on_lost = Some(on_lost);
+                drop(fate);
+                // The keeper may sleep past the end of a lease that nobody was to be told of so far.
+                self.urgent.notify_one();
+            }
             Some(loss) => {
                 drop(fate);
                 on_lost(loss);
@@ -240,6 +247,7 @@ impl Keeper {
             lease,
             fate: Locked::new(fate),
             changed: Notify::new(),
+            urgent: Arc::clone(&self.urgent),
         });
         let mut state = self.state.lock();
         let id = state.next;
