@@ -32,12 +32,28 @@ pub enum Mutant {
     WaitsForGone,
     /// Repeats a deletion without looking whether the node there is its own.
     CzxidNotCompared,
+    /// Believes in its session for a timeout after any byte from a server.
+    LeaseFromPings,
+    /// Counts a renewal from its answer, not from its sending.
+    LeaseFromAnswer,
+    /// Tells nobody that a lease has run out.
+    LossNotTold,
+    /// Takes the deletion of the only node before its own as its turn, whatever happened to its own.
+    HandOffUnchecked,
+    /// Strict mode: never waits for a holder that did not leave cleanly.
+    NoWaitOut,
+    /// Strict mode: waits from its own creation, not from when it saw its predecessor gone.
+    DelayFromOwnCreation,
+    /// Strict mode: a waiter that goes away says that it left as a holder does.
+    GiveUpMarksClean,
+    /// Strict mode: takes a path without a marker as one that everybody left cleanly.
+    UnmarkedIsClean,
 }
 
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 21] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -51,6 +67,14 @@ impl Mutant {
         Self::WatchesNotRearmed,
         Self::WaitsForGone,
         Self::CzxidNotCompared,
+        Self::LeaseFromPings,
+        Self::LeaseFromAnswer,
+        Self::LossNotTold,
+        Self::HandOffUnchecked,
+        Self::NoWaitOut,
+        Self::DelayFromOwnCreation,
+        Self::GiveUpMarksClean,
+        Self::UnmarkedIsClean,
     ];
 }
 

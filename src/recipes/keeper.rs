@@ -10,6 +10,7 @@
 use super::node::{LockNode, is_passing, step};
 use crate::client::{State, StateEvent};
 use crate::error::{Code, Error};
+use crate::mutant::{Mutant, mutated};
 use crate::proto::{EventType, MultiOp, Response};
 use crate::time::Time;
 use crate::zk::{BoxFuture, Watch, WatchEventKind, Zk};
@@ -378,7 +379,7 @@ impl Keeper {
         let mut first_end = Time::NEVER;
         for (id, kept) in self.all() {
             // Who waits to be valid for the first time is told by `refresh`, and has no one to tell yet.
-            let told = kept.fate.lock().on_lost.is_some();
+            let told = kept.fate.lock().on_lost.is_some() && !mutated(Mutant::LossNotTold);
             if told && kept.is_valid() {
                 first_end = first_end.min(kept.valid_until() - SLACK);
             }
@@ -468,7 +469,9 @@ impl Keeper {
                     for kept in &frame {
                         let mut fate = kept.fate.lock();
                         if fate.lost.is_none() && fate.watched_on == Some(answer.connection) {
-                            fate.renewed = fate.renewed.max(answer.sent_at);
+                            let renewed =
+                                if mutated(Mutant::LeaseFromAnswer) { zk.now() } else { answer.sent_at };
+                            fate.renewed = fate.renewed.max(renewed);
                         }
                     }
                 }

@@ -280,6 +280,12 @@ impl Mutex {
         self.inner.kept().filter(|kept| kept.is_valid()).map(|kept| kept.valid_until())
     }
 
+    /// The token and [`Mutex::valid_until`] as they stand, without the look that makes a loss final.
+    #[cfg(feature = "simulation")]
+    pub fn peek(&self) -> Option<(i64, Time)> {
+        self.inner.kept().map(|kept| (kept.node.czxid, kept.valid_until()))
+    }
+
     /// The locks that this handle held and lost, each once, from now on.
     pub fn losses(&self) -> mpsc::UnboundedReceiver<LostHold> {
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -724,6 +730,7 @@ impl Inner {
             seen = self.look(waiting, own.session, knowledge).await?;
         };
         let keeping = keeping.unwrap_or_else(|| self.keep(own, sent));
+        let gone = if mutated(Mutant::DelayFromOwnCreation) { sent } else { gone };
         self.wait_out(waiting, own, gone, knowledge).await?;
         loop {
             waiting.with(self.keeper.refresh(&keeping.kept)).await??;
@@ -807,6 +814,7 @@ impl Inner {
             (ParentData::Foreign, Some(_)) => refuse(
                 "strict mode keeps its marker in the parent's data, and there is other data".to_owned(),
             ),
+            (ParentData::None, Some(_)) if mutated(Mutant::UnmarkedIsClean) => Ok(true),
             (ParentData::None, Some(strict)) => {
                 let fresh = Marker::new(stat.czxid, strict.delay).render();
                 let set = self.zk.set(&self.path, &fresh, stat.version, step(&self.zk, session));
@@ -831,6 +839,9 @@ impl Inner {
         seen: Time,
         knowledge: &Knowledge,
     ) -> Result<(), Setback> {
+        if mutated(Mutant::NoWaitOut) {
+            return Ok(());
+        }
         let Some(mark) = &knowledge.mark else { return Ok(()) };
         if mark.marker.is_clean_before(own.sequence, &knowledge.outlived) {
             return Ok(());
@@ -959,7 +970,7 @@ impl Inner {
             && view.connection == answer.connection
             && keeping.kept.loss().is_none()
             && self.zk.now() < keeping.kept.valid_until();
-        if !certain {
+        if !certain && !mutated(Mutant::HandOffUnchecked) {
             return Ok(Turn::Look);
         }
         let gone = self.zk.now();
@@ -1093,7 +1104,12 @@ impl Inner {
     /// The going of a waiter that never held.
     fn give_up(&self, node: LockNode, mark: Option<Mark>) -> impl Future<Output = Removal> + Send + use<> {
         let sequence = node.sequence;
-        leave(Arc::clone(&self.zk), self.path.clone(), node, mark, move |marker| marker.given_up(sequence))
+        leave(Arc::clone(&self.zk), self.path.clone(), node, mark, move |marker| {
+            if mutated(Mutant::GiveUpMarksClean) {
+                return marker.released(sequence);
+            }
+            marker.given_up(sequence)
+        })
     }
 }
 

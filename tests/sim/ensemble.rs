@@ -147,7 +147,7 @@ pub struct Server {
     inbox: Vec<Event>,
     /// How much slower its clock runs, in millionths.
     drift: i64,
-    lag: Micros,
+    pub lag: Micros,
 }
 
 /// Something about a lock node that the checks want to know.

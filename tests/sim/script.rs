@@ -28,7 +28,7 @@ pub enum Note {
     Failed { call: u64, code: Code, text: String },
     Gone { call: u64 },
     Releases { call: u64 },
-    Released { call: u64, outcome: Result<(), Code> },
+    Released { call: u64, outcome: Result<(), (Code, String)> },
     ClientClosed { session: i64, outcome: Result<(), Code> },
 }
 
@@ -125,8 +125,10 @@ impl Script {
         };
         self.note(Note::Granted { call, token: hold.token() });
         let mut left = self.world.random_below(self.longest_hold);
-        while left > 0 && hold.is_held() {
-            let nap = left.min(50 * MS);
+        // Who looks at its lock is told of a loss by that; who does not has to be told.
+        let looks = self.world.random_below(2) == 0;
+        while left > 0 && (!looks || hold.is_held()) {
+            let nap = if looks { left.min(50 * MS) } else { left };
             self.world.sleep(nap).await;
             left -= nap;
         }
@@ -148,7 +150,7 @@ impl Script {
                 hold.release().await
             }
         };
-        self.note(Note::Released { call, outcome: released.map_err(|error| error.code()) });
+        self.note(Note::Released { call, outcome: released.map_err(|e| (e.code(), e.to_string())) });
         true
     }
 }

@@ -11,9 +11,10 @@ use parking_lot::Mutex as Locked;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
 use zkhelper::proto::{CreateMode, MultiOp, Request};
 use zkhelper::simulation::Link;
-use zkhelper::{Client, Code, Mutex, MutexOptions, Options};
+use zkhelper::{Client, Code, Loss, LostHold, Mutex, MutexOptions, Options, Strict};
 
 const PATHS: [&str; 2] = ["/locks/a", "/b"];
 /// How long an acquire may take to end after its deadline, interrupt or cancel: it waits that long for
@@ -44,6 +45,7 @@ struct Handle {
     path: usize,
     slot: Slot,
     scripts: Vec<usize>,
+    losses: UnboundedReceiver<LostHold>,
     closed: bool,
     interrupts: u32,
     interrupted: u32,
@@ -60,10 +62,20 @@ struct Call {
     /// Not granted yet.
     waiting: bool,
     token: i64,
+    /// Until when its holder believes, in true time.
+    believes_until: Micros,
+    releases: bool,
+    lost: Option<Loss>,
     /// An interrupt from before it must end it.
     must_be_interrupted: bool,
     /// When it must have ended.
     due: Option<Micros>,
+}
+
+impl Call {
+    fn believes(&self, now: Micros) -> bool {
+        self.token != 0 && !self.releases && self.lost.is_none() && self.believes_until > now
+    }
 }
 
 /// What one schedule came to.
@@ -80,10 +92,11 @@ pub struct Outcome {
     pub late_grants: u64,
     /// Deletions of another's node after an administrator deleted the parent, so that names came again.
     pub foreign_deletes: u64,
-    /// How long two clients believed to hold the same path.
-    pub overlap: Micros,
+    /// Grants while another client could still believe; and the longest that it could.
+    pub overlaps: u64,
     pub longest_overlap: Micros,
     pub has_admin: bool,
+    pub strict: bool,
     pub faults: u64,
 }
 
@@ -101,7 +114,10 @@ pub struct Sim {
     foreign: BTreeSet<String>,
     calm: bool,
     last_token: [i64; 2],
-    overlap_since: [Option<Micros>; 2],
+    strict: Option<Strict>,
+    /// Whether the servers keep time as the default mode assumes.
+    timely: bool,
+    overlaps: BTreeSet<(i64, i64)>,
     outcome: Outcome,
 }
 
@@ -119,7 +135,17 @@ impl Sim {
         let plan = Plan::new(&mut agenda);
         let paths = if agenda.chance(25) { 2 } else { 1 };
         let longest_hold = *agenda.rng.choice(&[5 * MS, 100 * MS, 1000 * MS]).unwrap_or(&MS);
+        let tick_ms = ensemble.tick / MS;
+        let strict = agenda.chance(40).then(|| {
+            let lease = Duration::from_millis(tick_ms * agenda.rng.u64(1..=8));
+            let delay = lease * agenda.rng.u32(1..=2);
+            Strict { lease, delay }
+        });
+        let timely = !plan.has(FaultKind::FreezeServer)
+            && !plan.has(FaultKind::BlockServers)
+            && ensemble.servers.iter().all(|server| server.lag <= 10 * MS);
         let outcome = Outcome {
+            strict: strict.is_some(),
             has_admin: plan.has(FaultKind::AdminDeletes) || plan.has(FaultKind::AdminResets),
             ..Outcome::default()
         };
@@ -137,7 +163,9 @@ impl Sim {
             foreign: BTreeSet::new(),
             calm: false,
             last_token: [0; 2],
-            overlap_since: [None; 2],
+            strict,
+            timely,
+            overlaps: BTreeSet::new(),
             outcome,
         };
         for _ in 0..this.agenda.rng.usize(2..=3) {
@@ -176,9 +204,11 @@ impl Sim {
             let path = self.agenda.rng.usize(0..self.paths);
             let options = MutexOptions {
                 extra_lock_patterns: if self.agenda.chance(10) { vec!["-x-".to_owned()] } else { Vec::new() },
+                strict: self.strict,
                 ..MutexOptions::default()
             };
             let mutex = Mutex::new(&client, PATHS[path], options).expect("a valid path");
+            let losses = mutex.losses();
             let slot: Slot = Arc::new(Locked::new(Some(mutex)));
             let handle = self.handles.len();
             let mut scripts = Vec::new();
@@ -198,6 +228,7 @@ impl Sim {
                 path,
                 slot,
                 scripts,
+                losses,
                 closed: false,
                 interrupts: 0,
                 interrupted: 0,
@@ -384,9 +415,6 @@ impl Sim {
                 }
             }
         }
-        if std::mem::take(&mut self.ensemble.moved) {
-            self.look_at_beliefs();
-        }
     }
 
     // ---- processes ----
@@ -471,6 +499,7 @@ impl Sim {
             }
             self.read_notes(process);
         }
+        self.look_at_beliefs(process);
         let it = &mut self.processes[process];
         let next = it.link.next_deadline().min(it.tasks.next_timer());
         if let Some(local) = micros(next) {
@@ -761,7 +790,6 @@ impl Sim {
             drop(mutex);
         }
         self.calls.retain(|(p, _), _| *p != process);
-        self.look_at_beliefs();
     }
 
     fn interrupt(&mut self) {
@@ -800,7 +828,6 @@ impl Sim {
         drop(mutex);
         self.read_notes(process);
         self.calls.retain(|_, call| call.handle != handle);
-        self.look_at_beliefs();
         self.step(process);
     }
 
@@ -861,7 +888,6 @@ impl Sim {
             self.agenda.tell(|| format!("process {process}: {note:x?}"));
             self.read_note(process, note);
         }
-        self.look_at_beliefs();
     }
 
     fn read_note(&mut self, process: usize, note: Note) {
@@ -883,6 +909,9 @@ impl Sim {
                     cancelled: false,
                     waiting: true,
                     token: 0,
+                    believes_until: 0,
+                    releases: false,
+                    lost: None,
                     must_be_interrupted,
                     due,
                 };
@@ -902,6 +931,7 @@ impl Sim {
             Note::Releases { call } => {
                 if let Some(call) = self.calls.get_mut(&(process, call)) {
                     call.waiting = false;
+                    call.releases = true;
                 }
             }
             Note::Released { call, outcome } => self.released(process, call, outcome),
@@ -949,14 +979,15 @@ impl Sim {
         let path = self.handles[handle].path;
         let contenders = self.ensemble.contenders(PATHS[path]);
         let own = contenders.iter().position(|(_, _, czxid, _)| *czxid == token);
+        self.nobody_else_believes(handle, token);
+        let last = self.last_token[path];
+        // In default mode a late grant of a node that is gone is excused below.
+        if token <= last && (own.is_some() || (self.strict.is_some() && !self.outcome.has_admin)) {
+            self.agenda.violate(format!("M1: token {token:x} was granted after {last:x}"));
+        }
+        self.last_token[path] = last.max(token);
         match own {
-            Some(0) => {
-                if token <= self.last_token[path] {
-                    let last = self.last_token[path];
-                    self.agenda.violate(format!("M1: token {token:x} was granted after {last:x}"));
-                }
-                self.last_token[path] = token;
-            }
+            Some(0) => {}
             Some(_) => {
                 let first = &contenders[0];
                 self.agenda.violate(format!(
@@ -1017,7 +1048,7 @@ impl Sim {
         }
     }
 
-    fn released(&mut self, process: usize, call: u64, outcome: Result<(), Code>) {
+    fn released(&mut self, process: usize, call: u64, outcome: Result<(), (Code, String)>) {
         let Some(it) = self.calls.remove(&(process, call)) else { return };
         let path = PATHS[self.handles[it.handle].path];
         let closed = self.handles[it.handle].closed || self.processes[process].closing;
@@ -1030,55 +1061,89 @@ impl Sim {
             Ok(()) if is_there => {
                 self.agenda.violate(format!("released, but the node of token {:x} is still there", it.token));
             }
-            Err(Code::LOCK_LOST) if is_there && owner == session && !closed => {
-                self.agenda.violate(format!("called lost, but the node of token {:x} is there", it.token));
+            // A lease that ran out says nothing of the node.
+            Err((Code::LOCK_LOST, text))
+                if is_there && owner == session && !closed && !text.contains("confirmed in time") =>
+            {
+                self.agenda.violate(format!("{text}, but the node of token {:x} is there", it.token));
             }
-            Ok(()) | Err(Code::LOCK_LOST | Code::OUTCOME_UNKNOWN) => {}
-            Err(Code::NOT_HELD | Code::CLOSED) if closed => {}
-            Err(code) => {
-                self.agenda.violate(format!("process {process}: a release ended with {code:?}"));
+            Ok(()) | Err((Code::LOCK_LOST | Code::OUTCOME_UNKNOWN, _)) => {}
+            Err((Code::NOT_HELD | Code::CLOSED, _)) if closed => {}
+            Err((_, text)) => {
+                self.agenda.violate(format!("process {process}: a release ended with {text}"));
             }
         }
     }
 
-    /// Whether a holder believes at this moment. The one place to ask for its lease once it has one.
-    fn believes(&self, process: usize, mutex: &Mutex, token: i64) -> bool {
-        let it = &self.processes[process];
-        it.tasks.set_now(it.clock.local(self.agenda.now));
-        mutex.token() == Some(token)
+    /// M2: nobody else may still believe in a lock of the same path. `handle` has it now, by this token.
+    fn nobody_else_believes(&mut self, handle: usize, token: i64) {
+        let now = self.agenda.now;
+        let path = self.handles[handle].path;
+        let other = self
+            .calls
+            .iter()
+            .filter(|(_, call)| call.handle != handle && self.handles[call.handle].path == path)
+            .find(|(_, call)| call.believes(now));
+        let Some(((process, _), call)) = other else { return };
+        if self.outcome.has_admin || (self.strict.is_some() && self.plan.has(FaultKind::ForeignContender)) {
+            return;
+        }
+        let long = call.believes_until - now;
+        let pair = (token.min(call.token), token.max(call.token));
+        let text = format!(
+            "{} is held by token {token:x} while process {process} believes in {:x} for {} ms more",
+            PATHS[path],
+            call.token,
+            long / MS
+        );
+        if self.strict.is_some() {
+            self.agenda.violate(format!("M2s: {text}"));
+        } else if self.timely {
+            self.agenda.violate(format!("M2: {text}"));
+        } else if self.overlaps.insert(pair) {
+            self.agenda.tell(|| format!("M2, excused by servers that stall: {text}"));
+            self.outcome.overlaps += 1;
+            self.outcome.longest_overlap = self.outcome.longest_overlap.max(long);
+        }
     }
 
-    /// M2, measured: how long two clients believe that they hold one path.
-    fn look_at_beliefs(&mut self) {
-        for path in 0..self.paths {
-            let holders: Vec<_> = self
-                .calls
-                .iter()
-                .filter(|(_, call)| call.token != 0 && self.handles[call.handle].path == path)
-                .map(|((process, _), call)| (*process, call.handle, call.token))
-                .collect();
-            let believers = if holders.len() < 2 {
-                0
-            } else {
-                holders
-                    .iter()
-                    .filter(|(process, handle, token)| {
-                        let mutex = self.handles[*handle].slot.lock().clone();
-                        mutex.is_some_and(|mutex| self.believes(*process, &mutex, *token))
-                    })
-                    .count()
-            };
-            if believers > 1 {
-                if self.overlap_since[path].is_none() {
-                    self.overlap_since[path] = Some(self.agenda.now);
-                    self.agenda
-                        .tell(|| format!("M2: {believers} believe to hold {}: {holders:x?}", PATHS[path]));
+    /// What the holders of a process believe after its step, and M3: that they are told in time.
+    fn look_at_beliefs(&mut self, process: usize) {
+        for handle in self.handles.iter_mut().filter(|handle| handle.process == process) {
+            while let Ok(lost) = handle.losses.try_recv() {
+                self.agenda.tell(|| format!("process {process}: lost {:x}: {}", lost.token, lost.reason));
+                for call in self.calls.values_mut().filter(|call| call.token == lost.token) {
+                    call.lost = Some(lost.reason);
                 }
-            } else if let Some(since) = self.overlap_since[path].take() {
-                let long = self.agenda.now - since;
-                self.outcome.overlap += long;
-                self.outcome.longest_overlap = self.outcome.longest_overlap.max(long);
             }
+        }
+        let clock = self.processes[process].clock;
+        let (mut late, mut holders) = (Vec::new(), Vec::new());
+        for ((_, _), call) in self.calls.range_mut((process, 0)..(process + 1, 0)) {
+            if call.token == 0 || call.releases || call.lost.is_some() {
+                continue;
+            }
+            let peeked = self.handles[call.handle].slot.lock().as_ref().and_then(Mutex::peek);
+            let until = peeked.filter(|(token, _)| *token == call.token).and_then(|(_, until)| micros(until));
+            let Some(local) = until else {
+                call.believes_until = 0;
+                continue;
+            };
+            call.believes_until = if local < clock.ahead { 1 } else { clock.global(local) };
+            if call.believes(self.agenda.now) {
+                holders.push((call.handle, call.token));
+            }
+            if call.believes_until + MS < self.agenda.now && !self.handles[call.handle].closed {
+                late.push((call.token, call.believes_until));
+            }
+        }
+        for (handle, token) in holders {
+            self.nobody_else_believes(handle, token);
+        }
+        for (token, until) in late {
+            self.agenda.violate(format!(
+                "M3: process {process} has not heard that it lost token {token:x}, which was valid until {until}"
+            ));
         }
     }
 }
