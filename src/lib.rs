@@ -9,6 +9,7 @@ pub mod ffi;
 pub mod path;
 pub mod proto;
 pub mod recipes;
+mod sync;
 pub mod time;
 pub mod zk;
 

@@ -371,7 +371,7 @@ fn the_next_connection_is_cut_after_so_many_bytes() {
 fn a_delay_keeps_order_and_pipelining() {
     let pair = Pair::new();
     let (mut client, mut server) = pair.both();
-    let delay = Duration::from_millis(150);
+    let delay = Duration::from_millis(300);
     pair.proxy.delay(delay);
     let start = Instant::now();
     for text in ["a", "b", "c", "d"] {
@@ -381,7 +381,7 @@ fn a_delay_keeps_order_and_pipelining() {
     takes(&mut server, "abcd");
     let took = start.elapsed();
     assert!(took >= delay, "{took:?}");
-    assert!(took < delay * 3, "{took:?}: the delays do not add up");
+    assert!(took < delay * 4, "{took:?}: the delays do not add up");
 }
 
 #[test]

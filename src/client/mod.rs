@@ -23,11 +23,11 @@ use crate::error::{Code, Error, Result};
 use crate::path;
 use crate::proto::{ClientInfo, Request, Response, WatchMode};
 use crate::recipes::keeper::Keeper;
+use crate::sync::Mutex;
 use crate::time::Time;
 use crate::zk::{Answer, BoxFuture, OpOptions, Reply, SessionView, Watch, WatchEvent, Withdraw, Zk};
 use driver::Driver;
 use logical::{Logical, NewWatch};
-use parking_lot::Mutex;
 use runtime::{IoThread, Runtime};
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -218,9 +218,12 @@ impl std::fmt::Debug for WatchStream {
 
 impl Client {
     /// Begins to connect, and returns at once. `address` is ZooKeeper's connect string:
-    /// `host:port,host:port/chroot`.
+    /// `host:port,host:port/chroot`. The one word `embedded` starts or joins this process's own
+    /// server, which is for development and tests and keeps everything in memory.
     pub fn new(address: &str, options: Options) -> Result<Self> {
         let io = IoThread::get()?;
+        let embedded = (address == EMBEDDED).then(embedded_address).transpose()?;
+        let address = embedded.as_deref().unwrap_or(address);
         let interval = options.renew_interval;
         let inner = Inner::new(address, options, Box::new(io.clone()))?;
         io.spawn(Box::pin(Driver::new(Arc::clone(&inner))));
@@ -356,6 +359,21 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// The address of this process's own server; nothing else is, least of all an empty one: a replica with
+/// an unset variable must not lead a world of its own.
+const EMBEDDED: &str = "embedded";
+
+#[cfg(feature = "embedded")]
+fn embedded_address() -> Result<String> {
+    Ok(crate::embedded::shared()?.address().to_owned())
+}
+
+#[cfg(not(feature = "embedded"))]
+fn embedded_address() -> Result<String> {
+    let text = "this build has no embedded server (feature \"embedded\")";
+    Err(Error::new(Code::UNSUPPORTED).during("connect", None).because(text))
 }
 
 /// How long a client that was dropped without being closed tries to end its session.

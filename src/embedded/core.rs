@@ -9,7 +9,7 @@ use super::watches::ConnectionId;
 use crate::error::Code;
 use crate::proto::{CREATE_FLAGS, DecodeError, Reader, Writer};
 use crate::proto::{ConnectRequest, ReplyHeader, Request, RequestHeader, Response, op_code, xid};
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;

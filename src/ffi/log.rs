@@ -8,8 +8,8 @@ use super::op::zkh_destroy_fn;
 use crate::client::process;
 use crate::client::runtime::spawn_thread;
 use crate::error::{Code, Error, Result};
+use crate::sync::{Condvar, Mutex};
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
@@ -143,7 +143,7 @@ impl Journal {
                     Entry { level: Level::Warn, target: OURS.to_owned(), message: text }
                 }
                 None => {
-                    self.changed.wait(&mut state);
+                    state = self.changed.wait(state);
                     continue;
                 }
             };
@@ -232,7 +232,7 @@ pub unsafe extern "C" fn zkh_log_set_callback(
         let in_callback = is_in_callback();
         // The thread lets go of the old one before it says that it is no longer calling.
         while state.is_calling && !in_callback {
-            journal.changed.wait(&mut state);
+            state = journal.changed.wait(state);
         }
         // Another one may have come while the lock was given up.
         let new = callback.map(|callback| Arc::new(Sink { callback, user }));

@@ -27,4 +27,5 @@ pub mod log;
 pub mod mutex;
 pub mod op;
 pub mod options;
+pub mod server;
 pub mod version;

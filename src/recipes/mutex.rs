@@ -24,9 +24,9 @@ use crate::client::Client;
 use crate::error::{Code, Error, Result};
 use crate::path;
 use crate::proto::{Acl, CreateMode, EventType, MultiOp, MultiResult, Request, Response, Stat, permissions};
+use crate::sync::Mutex as Locked;
 use crate::time::Time;
 use crate::zk::{OpOptions, Reply, WatchEventKind, Zk};
-use parking_lot::Mutex as Locked;
 use serde_json::{Map, Value};
 use std::fmt;
 use std::future::Future;
@@ -96,7 +96,8 @@ impl MutexOptions {
         Ok(())
     }
 
-    fn validate(&self) -> Result<()> {
+    /// Refuses values that cannot work.
+    pub fn validate(&self) -> Result<()> {
         let refuse = |why: String| Err(Error::new(Code::BAD_ARGUMENT).because(why));
         if self.acl.is_empty() {
             return refuse("the access control list is empty: nobody could use the lock".to_owned());
