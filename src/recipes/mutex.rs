@@ -796,12 +796,6 @@ impl Inner {
         knowledge.mark = None;
         let context = |error: Error| Setback::Fail(error.during("lock", Some(&self.path)));
         let refuse = |why: String| Err(context(Error::new(Code::BAD_ARGUMENT).because(why)));
-        if self.options.strict.is_some() && stat.ephemeral_owner != 0 {
-            return refuse(
-                "strict mode needs a plain parent: one that the server removes begins its numbers again"
-                    .to_owned(),
-            );
-        }
         match (ParentData::parse(&data, stat.czxid), self.options.strict) {
             (ParentData::Marker(marker), Some(strict)) if marker.delay != strict.delay => refuse(format!(
                 "the delay of this path is {} ms, not {} ms",
