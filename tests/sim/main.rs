@@ -8,6 +8,7 @@
 mod agenda;
 mod ensemble;
 mod faults;
+mod locked;
 mod network;
 mod script;
 mod sim;

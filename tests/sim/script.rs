@@ -2,7 +2,7 @@
 
 use super::agenda::{MS, Micros};
 use super::world::World;
-use parking_lot::Mutex as Locked;
+use crate::locked::Mutex as Locked;
 use std::sync::Arc;
 use std::time::Duration;
 use zkhelper::{Code, Mutex};

@@ -7,7 +7,7 @@ use super::faults::{Fault, Kind as FaultKind, Plan};
 use super::network::{Cut, Network, Way, Where};
 use super::script::{History, Kind, Note, Script, Slot};
 use super::world::{Clock, IO, Tasks, World, micros};
-use parking_lot::Mutex as Locked;
+use crate::locked::Mutex as Locked;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! A process: a clock of its own, timers and tasks, run one at a time in an order that the seed chooses.
 
 use super::agenda::Micros;
-use parking_lot::Mutex;
+use crate::locked::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
