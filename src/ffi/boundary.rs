@@ -43,6 +43,24 @@ pub(super) fn logged(function: &'static str, body: impl FnOnce() -> Result<()>) 
     }
 }
 
+/// Copies a text and a NUL into a buffer of the caller's, cut off after `size` bytes in all, and answers
+/// with the length of the whole text.
+pub(super) unsafe fn copy_text(text: &str, buffer: *mut c_char, size: usize) -> Result<usize> {
+    if buffer.is_null() && size > 0 {
+        return Err(bad_argument("buffer is a null pointer"));
+    }
+    if let Some(room) = size.checked_sub(1) {
+        let length = text.len().min(room);
+        // SAFETY: the buffer is the caller's and has `size` bytes, of which `length` + 1 are written; the
+        // text is ours, so they do not overlap.
+        unsafe {
+            buffer.cast::<u8>().copy_from_nonoverlapping(text.as_ptr(), length);
+            buffer.add(length).write(0);
+        }
+    }
+    Ok(text.len())
+}
+
 /// The value of a getter; its zero when anything goes wrong.
 pub(super) fn value<T: Default>(body: impl FnOnce() -> Result<T>) -> T {
     guarded(body).unwrap_or_default()

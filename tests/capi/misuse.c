@@ -185,7 +185,7 @@ static void blocks(struct outcome *o)
     if (child == 0) {
         OK(zkh_client_connect(address, NULL, &c, &err));
         OK(zkh_client_close(c, -1, &err));
-        _exit(0);
+        leave();
     }
     int status;
     CHECK(waitpid(child, &status, 0) == child && status == 0);
@@ -250,7 +250,7 @@ static void in_child(zkh_client client, zkh_mutex mutex, zkh_op op, int again)
         pid_t grandchild = fork();
         if (grandchild == 0) {
             in_child(mine, m, op, 0);
-            _exit(0);
+            leave();
         }
         int status;
         /* It waits for the lock that is held here. */
@@ -279,7 +279,7 @@ static void forked(zkh_client client, zkh_mutex mutex, int times)
         CHECK(child >= 0);
         if (child == 0) {
             in_child(client, mutex, op, 1);
-            _exit(0);
+            leave();
         }
         int status;
         CHECK(waitpid(child, &status, 0) == child && status == 0);

@@ -34,14 +34,13 @@ expect() {
 }
 
 if ! skipped kazoo; then
-    python3 -m venv "$work/venv"
-    "$work/venv/bin/pip" install --quiet --disable-pip-version-check kazoo==2.11.0
-    timeout 120 "$work/venv/bin/python" "$here/embedded_kazoo.py" "$address"
+    clients=$("$here/prepare.sh" kazoo)
+    timeout 120 "$clients/venv/bin/python" "$here/embedded_kazoo.py" "$address"
 fi
 
 if ! skipped go; then
-    (cd "$here/go" && GOFLAGS=-mod=mod go build -o "$work/interop" .)
-    timeout 120 "$work/interop" "$address"
+    clients=$("$here/prepare.sh" go)
+    timeout 120 "$clients/go/clients" "$address"
 fi
 
 if ! skipped cli_mt; then
