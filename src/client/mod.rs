@@ -447,6 +447,7 @@ impl Client {
     pub async fn close(&self, timeout: Duration) -> Result<()> {
         self.inner().at_home()?;
         let mut states = self.states();
+        self.keeper.close();
         self.inner().with_driver(|logical, now| logical.close(now, now + timeout));
         while let Some(event) = states.recv().await {
             if event.state == State::Closed {

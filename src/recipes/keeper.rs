@@ -203,6 +203,8 @@ struct Nodes {
     running: bool,
     /// A renewal is wanted now.
     wanted: bool,
+    /// The client is being closed: nothing is kept any more.
+    closed: bool,
 }
 
 impl fmt::Debug for Keeper {
@@ -240,8 +242,9 @@ impl Keeper {
         renewed: Time,
         lease: Option<Duration>,
     ) -> Keeping {
-        let fate =
-            Fate { lost: None, renewed, watched_on: None, watching: false, released: false, on_lost: None };
+        let mut state = self.state.lock();
+        let lost = state.closed.then_some(Loss::ClientClosed);
+        let fate = Fate { lost, renewed, watched_on: None, watching: false, released: false, on_lost: None };
         let kept = Arc::new(Kept {
             zk: Arc::clone(zk),
             node,
@@ -250,7 +253,6 @@ impl Keeper {
             changed: Notify::new(),
             urgent: Arc::clone(&self.urgent),
         });
-        let mut state = self.state.lock();
         let id = state.next;
         state.next += 1;
         state.kept.insert(id, Arc::clone(&kept));
@@ -262,6 +264,15 @@ impl Keeper {
             self.urgent.notify_one();
         }
         Keeping { keeper: Arc::clone(self), id, kept }
+    }
+
+    /// The client is about to end its session, and with it every lock: their holders hear of it before
+    /// a server does, since the next one in line may have the lock before the client is closed.
+    pub(crate) fn close(&self) {
+        self.state.lock().closed = true;
+        for (_, kept) in self.all() {
+            kept.lose(Loss::ClientClosed);
+        }
     }
 
     /// The node was read as ours on this connection, with this watch armed.
