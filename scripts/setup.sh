@@ -43,6 +43,8 @@ look() {
         have clang || missing="$missing clang libclang-rt-dev"
         have valgrind || missing="$missing valgrind"
         have mvn || missing="$missing maven"
+        # For kazoo, which the tests of faults fetch as their control.
+        python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
     fi
     missing=${missing# }
 }
