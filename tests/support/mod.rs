@@ -10,6 +10,7 @@
 pub mod port;
 pub mod process;
 pub mod proxy;
+pub mod python;
 pub mod raw;
 pub mod zookeeper;
 
