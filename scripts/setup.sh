@@ -43,6 +43,10 @@ look() {
         have clang || missing="$missing clang libclang-rt-dev"
         have valgrind || missing="$missing valgrind"
         have mvn || missing="$missing maven"
+        # The foreign clients of tests/interop.
+        have javac || missing="$missing default-jdk-headless"
+        have go || missing="$missing golang-go"
+        python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
     fi
     missing=${missing# }
 }

@@ -124,6 +124,20 @@ async fn a_server_without_a_quorum_answers_reads_and_the_loss_is_told_all_the_sa
 }
 
 #[tokio::test]
+async fn a_server_that_freezes_and_thaws_in_time_loses_no_lock() {
+    let server = Server::start(0).expect("a server");
+    let client = client(&server).await;
+    let handle = mutex(&client, "/frozen");
+    let hold = lock(&handle).await;
+    server.freeze();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    server.thaw();
+    assert_eq!(children(&client, "/frozen").await, 1);
+    assert!(hold.is_held());
+    hold.release().await.expect("released");
+}
+
+#[tokio::test]
 async fn an_expired_session_is_told_and_the_waiter_is_served() {
     let server = Server::start(0).expect("a server");
     let (one, two) = (client(&server).await, client(&server).await);

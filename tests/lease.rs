@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 use support::proxy::{Direction, Proxy};
-use support::zookeeper::shared_single;
+use support::zookeeper::{Ensemble, Flavor, shared_single};
 use zkhelper::proto::{Acl, CreateMode, MultiOp, permissions};
 use zkhelper::zk::OpOptions;
 use zkhelper::{Client, Code, Hold, Loss, LostHold, Mutex, MutexOptions, Options, Result, Strict, Time};
@@ -267,6 +267,31 @@ async fn strict_mode_waits_for_a_holder_that_did_not_leave_cleanly() {
     next.release().await.expect("released");
     let (hold, waited) = took(lock(&second)).await;
     assert!(waited < DELAY, "after a clean release, {waited:?}");
+    hold.release().await.expect("released");
+}
+
+/// Curator's parents are containers: the server removes them while they are empty, the marker with them.
+#[tokio::test]
+async fn strict_mode_delays_the_first_holder_again_after_the_server_removed_a_container_parent() {
+    let server = Ensemble::build(Flavor::Debian).system_property("znode.container.checkIntervalMs", "100");
+    let server = server.start();
+    let client = client_of(&server.connect_string()).await;
+    let world = [Acl::world(permissions::ALL)];
+    let made = client.zk().create("/box", b"", &world, CreateMode::Container, OpOptions::default());
+    made.await.expect("made");
+    let strict = strict(&client, "/box", DELAY);
+    let (hold, waited) = took(lock(&strict)).await;
+    assert!(waited >= DELAY, "the first holder waited {waited:?}");
+    let old = hold.token();
+    hold.release().await.expect("released");
+    let start = Time::now();
+    while client.zk().exists("/box", OpOptions::default()).await.expect("an answer").is_some() {
+        assert!(Time::now().since(start) < LIMIT, "the server does not remove the container");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (hold, waited) = took(lock(&strict)).await;
+    assert!(waited >= DELAY, "the first holder under the new parent waited {waited:?}");
+    assert!(hold.token() > old, "the sequence began again, the token does not");
     hold.release().await.expect("released");
 }
 

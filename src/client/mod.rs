@@ -37,6 +37,8 @@ mod options;
 pub(crate) mod process;
 pub(crate) mod runtime;
 mod session;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod state;
 mod watches;
 

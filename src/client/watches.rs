@@ -2,7 +2,7 @@
 
 use crate::proto::{EventType, Request, WatchMode};
 use crate::zk::{WatchEvent, WatchEventKind};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use tokio::sync::{mpsc, oneshot};
 
 /// The longest `setWatches` frame, as Apache ZooKeeper's own clients cut them: a server refuses
@@ -77,7 +77,8 @@ struct Entry {
 
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
-    paths: HashMap<String, Vec<Entry>>,
+    /// In order: what is re-armed is listed in the same order each time.
+    paths: BTreeMap<String, Vec<Entry>>,
     /// Reads under way that will arm a watch: a server's watch must not be removed under them.
     arming: HashMap<String, u32>,
     recursive: usize,

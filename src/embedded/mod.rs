@@ -11,16 +11,19 @@
 //! # Ok::<(), zkhelper::Error>(())
 //! ```
 //!
-//! What differs from Apache ZooKeeper: data that is null reads as empty, quotas are kept nowhere, SASL, TLS
+//! What differs from Apache ZooKeeper: data that a transaction sets to null reads as empty, quotas are
+//! kept nowhere, SASL, TLS
 //! and reconfiguration are refused, and a container check deletes all it finds at once.
 
 mod acl;
 mod core;
 mod faults;
+mod frames;
 mod machine;
 mod outbox;
 mod path;
 mod prepare;
+mod reads;
 mod sessions;
 mod tree;
 mod watches;
@@ -135,7 +138,7 @@ impl std::fmt::Debug for Server {
 }
 
 /// The process's own server, which the literal address `embedded` stands for. The first call starts it; it
-/// runs as long as the process. A child after fork finds its parent's.
+/// runs as long as the process. A child after fork has one of its own.
 ///
 /// # Errors
 ///

@@ -10,6 +10,7 @@
 use super::node::{LockNode, is_passing, step};
 use crate::client::{State, StateEvent};
 use crate::error::{Code, Error};
+use crate::mutant::{Mutant, mutated};
 use crate::proto::{EventType, MultiOp, Response};
 use crate::sync::Mutex as Locked;
 use crate::time::Time;
@@ -67,6 +68,8 @@ pub(super) struct Kept {
     lease: Option<Duration>,
     fate: Locked<Fate>,
     changed: Notify,
+    /// Wakes the keeper.
+    urgent: Arc<Notify>,
 }
 
 struct Fate {
@@ -141,7 +144,12 @@ impl Kept {
     pub(super) fn tell(&self, on_lost: Box<dyn FnOnce(Loss) + Send>) {
         let mut fate = self.fate.lock();
         match fate.lost {
-            None => fate.on_lost = Some(on_lost),
+            None => {
+                fate.on_lost = Some(on_lost);
+                drop(fate);
+                // The keeper may sleep past the end of a lease that nobody was to be told of so far.
+                self.urgent.notify_one();
+            }
             Some(loss) => {
                 drop(fate);
                 on_lost(loss);
@@ -240,6 +248,7 @@ impl Keeper {
             lease,
             fate: Locked::new(fate),
             changed: Notify::new(),
+            urgent: Arc::clone(&self.urgent),
         });
         let mut state = self.state.lock();
         let id = state.next;
@@ -370,7 +379,7 @@ impl Keeper {
         let mut first_end = Time::NEVER;
         for (id, kept) in self.all() {
             // Who waits to be valid for the first time is told by `refresh`, and has no one to tell yet.
-            let told = kept.fate.lock().on_lost.is_some();
+            let told = kept.fate.lock().on_lost.is_some() && !mutated(Mutant::LossNotTold);
             if told && kept.is_valid() {
                 first_end = first_end.min(kept.valid_until() - SLACK);
             }
@@ -460,7 +469,9 @@ impl Keeper {
                     for kept in &frame {
                         let mut fate = kept.fate.lock();
                         if fate.lost.is_none() && fate.watched_on == Some(answer.connection) {
-                            fate.renewed = fate.renewed.max(answer.sent_at);
+                            let renewed =
+                                if mutated(Mutant::LeaseFromAnswer) { zk.now() } else { answer.sent_at };
+                            fate.renewed = fate.renewed.max(renewed);
                         }
                     }
                 }
