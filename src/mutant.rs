@@ -38,8 +38,6 @@ pub enum Mutant {
     LeaseFromAnswer,
     /// Tells nobody that a lease has run out.
     LossNotTold,
-    /// Takes the deletion of the only node before its own as its turn, whatever happened to its own.
-    HandOffUnchecked,
     /// Strict mode: never waits for a holder that did not leave cleanly.
     NoWaitOut,
     /// Strict mode: waits from its own creation, not from when it saw its predecessor gone.
@@ -53,7 +51,7 @@ pub enum Mutant {
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 20] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -70,7 +68,6 @@ impl Mutant {
         Self::LeaseFromPings,
         Self::LeaseFromAnswer,
         Self::LossNotTold,
-        Self::HandOffUnchecked,
         Self::NoWaitOut,
         Self::DelayFromOwnCreation,
         Self::GiveUpMarksClean,

@@ -965,7 +965,7 @@ impl Inner {
             && view.connection == answer.connection
             && keeping.kept.loss().is_none()
             && self.zk.now() < keeping.kept.valid_until();
-        if !certain && !mutated(Mutant::HandOffUnchecked) {
+        if !certain {
             return Ok(Turn::Look);
         }
         let gone = self.zk.now();

@@ -147,7 +147,7 @@ pub struct Server {
     inbox: Vec<Event>,
     /// How much slower its clock runs, in millionths.
     drift: i64,
-    pub lag: Micros,
+    lag: Micros,
 }
 
 /// Something about a lock node that the checks want to know.
@@ -316,7 +316,14 @@ impl Ensemble {
         }
         agenda.tell(|| format!("server {server} thaws"));
         for event in std::mem::take(&mut self.servers[server].inbox) {
-            self.handle(agenda, net, event);
+            match event {
+                // The thread that notices how much time has passed need not be the first to run.
+                Event::Tick { .. } => {
+                    let pause = agenda.between(0, self.tick / 2);
+                    agenda.after(pause, event);
+                }
+                event => self.handle(agenda, net, event),
+            }
         }
         self.want_election(agenda);
     }
@@ -517,6 +524,8 @@ impl Ensemble {
             Role::Looking => {}
             Role::Following { heard, .. } => lonely = now - *heard > silence,
             Role::Leading(lead) => {
+                // Leader.lead looks once in a tick, and a learner is given that long more.
+                let silence = silence + self.tick;
                 let heard = lead.followers.values().filter(|f| now - f.heard <= silence).count();
                 lonely = heard + 1 < quorum;
                 if !lonely {
@@ -1228,6 +1237,25 @@ impl Ensemble {
             Role::Leading(_) if is_sync => self.sync(agenda, net, server, server, id, seq),
             Role::Leading(_) => self.write(agenda, net, server, origin, session, &request),
             Role::Looking => {}
+        }
+    }
+
+    /// The leader ends a session whose time is not over: its clock jumped, or an administrator asked it to.
+    pub fn expire_any(&mut self, agenda: &mut Agenda, net: &mut Network) {
+        for server in 0..self.servers.len() {
+            let it = &self.servers[server];
+            let Role::Leading(lead) = &it.role else { continue };
+            if !it.up || it.frozen || lead.epoch != self.epoch {
+                continue;
+            }
+            let open: Vec<_> = lead.tracked.iter().filter(|(_, t)| !t.closing).map(|(id, _)| *id).collect();
+            let Some(session) = agenda.rng.choice(open) else { return };
+            if let Some(tracked) = self.lead(server).and_then(|lead| lead.tracked.get_mut(&session)) {
+                tracked.closing = true;
+            }
+            agenda.tell(|| format!("server {server} ends {} before its time", session_name(session)));
+            self.propose(agenda, net, server, None, session, Txn::CloseSession);
+            return;
         }
     }
 

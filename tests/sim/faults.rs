@@ -29,12 +29,13 @@ pub enum Kind {
     AdminDeletes,
     AdminResets,
     ForeignContender,
+    ExpireSession,
 }
 
 use Kind::*;
 
 /// Each with how likely a seed has it, in percent, and its mean interval in ms.
-const KINDS: [(Kind, u32, u64); 18] = [
+const KINDS: [(Kind, u32, u64); 19] = [
     (CutConnection, 60, 300),
     (EndConnection, 30, 900),
     (HalfOpen, 30, 1500),
@@ -53,6 +54,8 @@ const KINDS: [(Kind, u32, u64); 18] = [
     (AdminDeletes, 12, 1500),
     (AdminResets, 12, 1500),
     (ForeignContender, 25, 700),
+    // A leader whose clock jumps.
+    (ExpireSession, 25, 1000),
 ];
 
 /// The kinds of fault of one seed.

@@ -115,7 +115,7 @@ fn promises_hold_under_every_schedule() {
         sum.grants,
     );
     println!(
-        "{strict} schedules in strict mode; in default mode {} late grants, {} deletions of another's node after a parent was deleted; {overlaps} schedules with stalling servers in which two believed, at most for {} ms \
+        "{strict} schedules in strict mode; in default mode {} late grants, {} deletions of another's node after a parent was deleted; {overlaps} schedules with early expiry in which two believed, at most for {} ms \
          (seed {longest_seed})",
         sum.late_grants,
         sum.foreign_deletes,
