@@ -11,6 +11,8 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 SONAME := libzkhelper.so.0
 RELEASE := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 CAPI := --features capi
+# The simulator's door, for the tests alone.
+TESTS := --features capi,simulation
 
 .PHONY: help build demo test lint header prove install clean
 
@@ -41,13 +43,14 @@ test:
 	@scripts/zookeeper-39.sh
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory build
-	cargo test --locked --no-fail-fast $(CAPI) --all-targets
+	cargo test --locked --no-fail-fast $(TESTS) --all-targets
 	cargo test --locked $(CAPI) --doc
+	tests/interop/embedded_clients.sh
 
 lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --all-targets $(CAPI) -- -D warnings
+	cargo clippy --locked --all-targets $(TESTS) -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps $(CAPI)
 	cargo run --quiet --locked $(CAPI) --example gen_header -- --check
 
@@ -58,7 +61,7 @@ prove:
 	@scripts/setup.sh test
 	@scripts/zookeeper-39.sh
 	@$(MAKE) --no-print-directory build
-	ZKHELPER_PROVE=1 cargo test --release --locked $(CAPI) -- --nocapture
+	ZKHELPER_PROVE=1 cargo test --release --locked --no-fail-fast $(TESTS) -- --nocapture
 
 install: build
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
