@@ -4,7 +4,7 @@
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
-# host:port of a ZooKeeper for `make demo`; without it the demo starts one of its own.
+# host:port of a ZooKeeper on which `make demo` shows itself too, after the embedded server.
 ZK ?=
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
@@ -17,7 +17,7 @@ TESTS := --features capi,simulation
 .PHONY: help build demo test lint header prove install clean
 
 help:
-	@echo 'make demo      two C processes hand a lock back and forth; ZK=host:port for a ZooKeeper of yours'
+	@echo 'make demo      two C processes hand a lock back and forth; ZK=host:port: then on your ZooKeeper too'
 	@echo 'make test      lint, build and run every test (on Debian, as root, installs what they need)'
 	@echo 'make build     the shared library, the static archive and zkhelper.pc, in $(RELEASE)'
 	@echo 'make install   library, header and zkhelper.pc below PREFIX=$(PREFIX) (DESTDIR is honoured)'
@@ -34,7 +34,7 @@ build:
 	    -e 's|@VERSION@|$(VERSION)|; s|@RPATH@| -Wl,-rpath,$${libdir}|' zkhelper.pc.in > $(RELEASE)/zkhelper.pc
 
 demo:
-	@scripts/setup.sh $(if $(ZK),build,demo)
+	@scripts/setup.sh build
 	@$(MAKE) --no-print-directory build
 	@sh examples/demo.sh $(ZK)
 
