@@ -41,7 +41,7 @@ test:
 	@scripts/zookeeper-39.sh
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory build
-	cargo test --locked $(CAPI) --all-targets
+	cargo test --locked --no-fail-fast $(CAPI) --all-targets
 	cargo test --locked $(CAPI) --doc
 
 lint:

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::Path;
 
 /// The header's parts, in their order there.
-const SOURCES: [&str; 8] = ["codes", "error", "version", "op", "options", "client", "mutex", "log"];
+const SOURCES: [&str; 9] = ["codes", "error", "version", "op", "options", "client", "mutex", "server", "log"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

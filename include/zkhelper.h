@@ -68,6 +68,69 @@
 // The client is over: closed, or its credentials were refused.
 #define ZKH_STATE_CLOSED 5
 
+// Nothing proved in time that the lock was still held.
+#define ZKH_LOSS_LEASE_RAN_OUT 1
+
+// The lock's session was over.
+#define ZKH_LOSS_SESSION_OVER 2
+
+// Somebody deleted the lock's node.
+#define ZKH_LOSS_NODE_DELETED 3
+
+// The client was closed.
+#define ZKH_LOSS_CLIENT_CLOSED 4
+
+// Any request.
+#define ZKH_OPERATION_ANY 0
+
+// The handshake of a connection.
+#define ZKH_OPERATION_CONNECT 1
+
+// A create, in all its forms.
+#define ZKH_OPERATION_CREATE 2
+
+// A delete.
+#define ZKH_OPERATION_DELETE 3
+
+// A setData.
+#define ZKH_OPERATION_SET_DATA 4
+
+// A setACL.
+#define ZKH_OPERATION_SET_ACL 5
+
+// A multi.
+#define ZKH_OPERATION_MULTI 6
+
+// An exists.
+#define ZKH_OPERATION_EXISTS 7
+
+// A getData.
+#define ZKH_OPERATION_GET_DATA 8
+
+// A getChildren, in both forms.
+#define ZKH_OPERATION_GET_CHILDREN 9
+
+// A sync.
+#define ZKH_OPERATION_SYNC 10
+
+// A ping.
+#define ZKH_OPERATION_PING 11
+
+// A setWatches: a client came back with its watches.
+#define ZKH_OPERATION_SET_WATCHES 12
+
+// A closeSession.
+#define ZKH_OPERATION_CLOSE_SESSION 13
+
+// Any other read.
+#define ZKH_OPERATION_OTHER_READ 14
+
+// The request has no effect.
+#define ZKH_MOMENT_BEFORE_APPLYING 0
+
+// The request has its effect, but its answer is lost.
+#define ZKH_MOMENT_AFTER_APPLYING 1
+
 // No log records.
 #define ZKH_LOG_OFF 0
 
@@ -153,6 +216,19 @@ typedef struct zkh_mutex {
     // Zero is null.
     uint64_t id;
 } zkh_mutex;
+
+// A lock that was held is lost: its fencing token, and why, one of `ZKH_LOSS_…`. It is called on a thread
+// that runs nothing but these; what waits is refused in it with `ZKH_WOULD_DEADLOCK`. It must not throw.
+typedef void (*zkh_lost_fn)(void *user_data, int64_t token, int32_t reason);
+
+// An in-memory ZooKeeper server inside this process, for development and tests: nothing is kept on disk,
+// nobody but this machine can connect, one process is the whole ensemble. Every client may use it, also of
+// other libraries and programs. Made by `zkh_server_start`, stopped by `zkh_server_free`. (The address
+// "embedded" is another one, which lives as long as the process.)
+typedef struct zkh_server {
+    // Zero is null.
+    uint64_t id;
+} zkh_server;
 
 // A log record: `level` is one of `ZKH_LOG_…`, `target` names the part of the library, `message` is one line.
 // Both texts are UTF-8 and gone when the callback returns. It is called on a thread of its own, one record at
@@ -410,6 +486,13 @@ zkh_status zkh_client_options_set_max_frame_bytes(struct zkh_client_options opti
                                                   int64_t max_frame_bytes,
                                                   struct zkh_error **err);
 
+// Sets how often the locks of the client are renewed, in milliseconds: one write for all of them. 0, the
+// default, is a sixth of the session timeout, or of the shortest lease in strict mode.
+// Any thread. Errors: ZKH_BAD_ARGUMENT unless it is from 0 to 2147483647; ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_client_options_set_renew_interval_ms(struct zkh_client_options options,
+                                                    int64_t renew_interval_ms,
+                                                    struct zkh_error **err);
+
 // Adds credentials, which are sent first on every connection. For the scheme "digest", `data` is
 // "user:password". `data` is copied; it may be null where `len` is 0.
 // Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
@@ -450,6 +533,17 @@ zkh_status zkh_mutex_options_set_contents_json(struct zkh_mutex_options options,
 zkh_status zkh_mutex_options_add_extra_lock_pattern(struct zkh_mutex_options options,
                                                     const char *pattern,
                                                     struct zkh_error **err);
+
+// Turns strict mode on: exclusion whatever the servers' clocks, stalls or partitions do, as long as the
+// clients' clocks run at about the same rate. A holder believes no longer than `lease_ms` after the last
+// renewal that a quorum committed; a successor waits `delay_ms` for a holder that did not leave cleanly.
+// Both in milliseconds. The delay belongs to the path: every client of it has to use the same.
+// Any thread. Errors: ZKH_BAD_ARGUMENT unless 100 <= lease_ms <= delay_ms <= 86400000; ZKH_BAD_HANDLE,
+// ZKH_FORKED.
+zkh_status zkh_mutex_options_set_strict(struct zkh_mutex_options options,
+                                        int64_t lease_ms,
+                                        int64_t delay_ms,
+                                        struct zkh_error **err);
 
 // Connects: makes a client and waits for its first session, at most as long as the option
 // `connect_timeout_ms`. `address` is ZooKeeper's connect string, "host:port,host:port/chroot".
@@ -615,8 +709,24 @@ zkh_status zkh_mutex_unlock_async(struct zkh_mutex mutex,
 // Any thread, also in callbacks. Errors: ZKH_BAD_HANDLE, ZKH_FORKED.
 zkh_status zkh_mutex_interrupt(struct zkh_mutex mutex, struct zkh_error **err);
 
-// Whether this handle holds the lock, as far as that can be known without asking a server; false where the
-// handle is dead. Any thread.
+// Sets the callback for losses of this handle's locks, in place of the one before; a null callback sets
+// none. It is called once for each hold that is lost, by the time that `zkh_mutex_valid_ms` gave at the
+// latest, also while the server is frozen or cut off. A process that was paused learns it when it goes on.
+// The one before is not called any more when this returns, except inside a callback. `user_data` is
+// destroyed by `destroy`, which may be null, once the callback is replaced or the mutex is freed.
+// Any thread, also in callbacks. Errors: ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_CLOSED, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_mutex_on_lost(struct zkh_mutex mutex,
+                             zkh_lost_fn callback,
+                             void *user_data,
+                             zkh_destroy_fn destroy,
+                             struct zkh_error **err);
+
+// How many milliseconds from now the lock that this handle holds is certain to be its own, if nothing renews
+// it further; 0 where `zkh_mutex_is_held` is false. Any thread.
+int64_t zkh_mutex_valid_ms(struct zkh_mutex mutex);
+
+// Whether this handle holds the lock for certain, at this moment; false where the handle is dead.
+// Any thread.
 bool zkh_mutex_is_held(struct zkh_mutex mutex);
 
 // The fencing token of the lock that this handle holds: greater than that of every earlier holder of
@@ -634,6 +744,53 @@ size_t zkh_mutex_path(struct zkh_mutex mutex, char *buffer, size_t size);
 // meanwhile that a callback takes.
 // Any thread, also in callbacks. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
 zkh_status zkh_mutex_free(struct zkh_mutex mutex);
+
+// Starts a server on 127.0.0.1, on this port, or on a free one where it is 0. `tick_ms` is its tick in
+// milliseconds, or 0 for 2000: session timeouts lie between 2 and 20 ticks. `*server` is null on failure;
+// otherwise the caller frees it.
+// Any thread. Errors: ZKH_BAD_ADDRESS where it cannot listen there, ZKH_BAD_ARGUMENT, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_server_start(int32_t port, int64_t tick_ms, struct zkh_server *server, struct zkh_error **err);
+
+// Writes the address that clients connect to, "127.0.0.1:port", and a NUL into `buffer`, cut off after
+// `size` bytes in all, and answers with the length of the whole address in bytes, without the NUL; 0 where
+// the handle is dead. `buffer` may be null where `size` is 0. Any thread.
+size_t zkh_server_address(struct zkh_server server, char *buffer, size_t size);
+
+// Stops and frees a server, and everything in it is gone; null is left alone.
+// Any thread. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_server_free(struct zkh_server server);
+
+// Cuts the connection that asks for the `n`-th operation of this kind from now on, once; 1 is the next
+// one. `operation` is one of `ZKH_OPERATION_…`, `moment` one of `ZKH_MOMENT_…`.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_server_cut(struct zkh_server server,
+                          int32_t operation_kind,
+                          int32_t n,
+                          int32_t moment,
+                          struct zkh_error **err);
+
+// Freezes the server (`frozen` is true) or lets it go on: frozen, it reads nothing, answers nothing and
+// expires nobody. Any thread. Errors: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_server_set_frozen(struct zkh_server server, bool frozen, struct zkh_error **err);
+
+// Cuts the server off from an imagined quorum (`isolated` is true) or lets it join again: isolated, it
+// answers pings and reads, and no writes. Any thread. Errors: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_server_set_isolated(struct zkh_server server, bool isolated, struct zkh_error **err);
+
+// Delays every answer by so many milliseconds from now on.
+// Any thread. Errors: ZKH_BAD_ARGUMENT where it is negative, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_server_set_delay_ms(struct zkh_server server, int64_t delay_ms, struct zkh_error **err);
+
+// Expires a session now.
+// Any thread. Errors: ZKH_SESSION_EXPIRED where there is no such session, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_server_expire(struct zkh_server server, int64_t session_id, struct zkh_error **err);
+
+// Lets the next sequential child of the node at `path` have this number.
+// Any thread. Errors: ZKH_NO_NODE, ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_server_set_sequence(struct zkh_server server,
+                                   const char *path,
+                                   int32_t next,
+                                   struct zkh_error **err);
 
 // Sets the callback for log records of this level and the graver ones, in place of the one before, which is
 // not called any more when this returns, except inside a callback. A null callback, or ZKH_LOG_OFF, sets none.

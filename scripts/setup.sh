@@ -43,7 +43,10 @@ look() {
         have clang || missing="$missing clang libclang-rt-dev"
         have valgrind || missing="$missing valgrind"
         have mvn || missing="$missing maven"
-        # For kazoo, which the tests of faults fetch as their control.
+        # The foreign clients of tests/interop, and kazoo as the control of tests/faults.
+        have javac || missing="$missing default-jdk-headless"
+        have go || missing="$missing golang-go"
+        have cli_mt || [ -x /usr/lib/zookeeper/bin/cli_mt ] || missing="$missing zookeeper-bin"
         python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
     fi
     missing=${missing# }

@@ -6,12 +6,16 @@ pub mod embedded;
 pub mod error;
 #[cfg(feature = "capi")]
 pub mod ffi;
+mod mutant;
 pub mod path;
 pub mod proto;
 pub mod recipes;
+mod sync;
 pub mod time;
 pub mod zk;
 
+#[cfg(feature = "simulation")]
+pub use client::simulation;
 pub use client::{Client, Options, State, StateEvent};
 pub use error::{Code, Error, Result};
 pub use recipes::keeper::Loss;

@@ -71,7 +71,7 @@ impl OpOptions {
 }
 
 /// The session at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SessionView {
     /// Its id; 0 while there is none.
     pub id: i64,
@@ -498,29 +498,33 @@ impl dyn Zk {
         let zk = Arc::clone(self);
         let (path, acl) = (path.to_owned(), acl.to_vec());
         async move {
-            // Up to the first ancestor that is there or can be made, then down again.
-            let mut missing = Vec::new();
-            let mut next = Some(path.as_str());
-            while let Some(at) = next.filter(|at| *at != "/") {
-                match zk.create(at, b"", &acl, CreateMode::Persistent, options).await {
-                    Err(e) if e.code() == Code::NO_NODE => missing.push(at),
-                    Err(e) if e.code() == Code::NODE_EXISTS => break,
-                    // It may be there now: the next creation below it tells.
-                    Err(e) if e.code() == Code::OUTCOME_UNKNOWN => break,
-                    Err(e) => return Err(e),
-                    Ok(_) => break,
-                }
-                next = path::parent(at);
-            }
-            for at in missing.into_iter().rev() {
-                match zk.create(at, b"", &acl, CreateMode::Persistent, options).await {
-                    Err(e) if e.code() != Code::NODE_EXISTS && e.code() != Code::OUTCOME_UNKNOWN => {
-                        return Err(e);
+            'again: loop {
+                // Up to the first ancestor that is there or can be made, then down again.
+                let mut missing = Vec::new();
+                let mut next = Some(path.as_str());
+                while let Some(at) = next.filter(|at| *at != "/") {
+                    match zk.create(at, b"", &acl, CreateMode::Persistent, options).await {
+                        Err(e) if e.code() == Code::NO_NODE => missing.push(at),
+                        Err(e) if e.code() == Code::NODE_EXISTS => break,
+                        // It may be there now: the next creation below it tells.
+                        Err(e) if e.code() == Code::OUTCOME_UNKNOWN => break,
+                        Err(e) => return Err(e),
+                        Ok(_) => break,
                     }
-                    _ => {}
+                    next = path::parent(at);
                 }
+                for at in missing.into_iter().rev() {
+                    match zk.create(at, b"", &acl, CreateMode::Persistent, options).await {
+                        // The creation above it was not applied after all, or somebody deleted that node.
+                        Err(e) if e.code() == Code::NO_NODE => continue 'again,
+                        Err(e) if e.code() != Code::NODE_EXISTS && e.code() != Code::OUTCOME_UNKNOWN => {
+                            return Err(e);
+                        }
+                        _ => {}
+                    }
+                }
+                return Ok(());
             }
-            Ok(())
         }
     }
 

@@ -17,7 +17,7 @@ use side::{Line, Side};
 use std::time::{Duration, Instant};
 use support::zookeeper::{Ensemble, Flavor};
 use zkhelper::embedded::Server;
-use zkhelper::proto::Request;
+use zkhelper::proto::{CreateMode, Request};
 
 /// Session timeouts are 2 to 20 of these on both servers.
 const TICK: Duration = Duration::from_millis(500);
@@ -34,6 +34,45 @@ fn the_embedded_server_answers_what_apache_zookeeper_3_9_answers() {
 #[test]
 fn the_embedded_server_answers_what_apache_zookeeper_3_8_answers() {
     compare_with(Flavor::Debian);
+}
+
+/// What ends by itself ends alike: a container after its last child, a node after its time to live.
+#[test]
+fn containers_and_nodes_with_a_time_to_live_end_as_apache_zookeepers_do() {
+    let apache = Ensemble::build(Flavor::Debian)
+        .tick(TICK)
+        .system_property("zookeeper.extendedTypesEnabled", "true")
+        .system_property("znode.container.checkIntervalMs", "100")
+        .start();
+    let embedded = Server::start_with_tick(0, TICK).expect("a free port");
+    embedded.set_container_interval(Duration::from_millis(100));
+    let addresses = [embedded.address().parse().expect("an address"), apache.address(0)];
+    let mut comparison = Comparison::new(addresses, 0, false);
+    let mut totals = Totals::default();
+    for session in 0..SESSIONS {
+        comparison.open(session);
+    }
+    let create = |path: &str, mode| Op::Request(wire::create(path, mode));
+    let watch = |path: &str| Op::Request(Request::GetData { path: path.to_owned(), watch: true });
+    let ops = vec![
+        create("/kept", CreateMode::Container),
+        create("/used", CreateMode::Container),
+        create("/used/child", CreateMode::Persistent),
+        watch("/used"),
+        create("/short", CreateMode::PersistentTtl),
+        watch("/short"),
+    ];
+    comparison.batch(0, ops, &mut totals);
+    comparison.wait_for_end_of("/short");
+    // Its child keeps the container, however long.
+    std::thread::sleep(Duration::from_millis(300));
+    let ops = vec![Op::Request(Request::Delete { path: "/used/child".to_owned(), version: -1 })];
+    comparison.batch(1, ops, &mut totals);
+    comparison.wait_for_end_of("/used");
+    let ops = ["/", "/kept", "/used", "/short"]
+        .map(|path| Op::Request(Request::GetChildren2 { path: path.to_owned(), watch: false }));
+    comparison.batch(0, ops.to_vec(), &mut totals);
+    assert_eq!(totals.events, 2);
 }
 
 fn setting(name: &str) -> Option<u64> {
@@ -56,6 +95,7 @@ fn compare_with(flavor: Flavor) {
     let run = |seed: u64, totals: &mut Totals| {
         let shown = ShowSeed(seed);
         Comparison::new(addresses, seed, has_39).run(totals);
+        assert_eq!(embedded.sessions(), [], "every session was closed or has expired");
         drop(shown);
     };
     if let Some(seed) = setting("ZKHELPER_SEED") {
@@ -266,6 +306,16 @@ impl Comparison {
         self.open(session);
     }
 
+    fn wait_for_end_of(&mut self, path: &str) {
+        for side in &mut self.sides {
+            let start = Instant::now();
+            while side.exists(path) {
+                assert!(start.elapsed() < EXPIRY_LIMIT, "{path} does not end");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+
     /// A session that nobody keeps alive: attached to with the shortest timeout, and left alone.
     fn expire(&mut self, session: usize, totals: &mut Totals) {
         totals.expiries += 1;
@@ -276,16 +326,10 @@ impl Comparison {
         for side in &mut self.sides {
             side.drop_connection(session);
         }
-        for side in &mut self.sides {
-            let start = Instant::now();
-            while side.exists(&path) {
-                assert!(start.elapsed() < EXPIRY_LIMIT, "session {session} does not expire");
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        }
+        self.wait_for_end_of(&path);
         self.barrier(session, true, totals);
-        let [ours, theirs] = self.sides.each_mut().map(|side| side.attach(session, 10_000, true));
-        assert_eq!(ours, theirs, "an expired session");
+        let expired = self.sides.each_mut().map(|side| side.attach(session, 10_000, true));
+        assert_eq!(expired, [Some(0), Some(0)], "an expired session");
         for side in &mut self.sides {
             side.forget(session);
         }

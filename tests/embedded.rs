@@ -43,6 +43,7 @@ fn the_first_lock_node_is_there_within_50_ms_of_the_start() {
         })
         .min()
         .expect("five attempts");
+    println!("{best:?}");
     assert!(best < Duration::from_millis(50), "{best:?}");
 }
 

@@ -193,10 +193,15 @@ fn the_shared_server_is_one_server() {
     assert_eq!(shared_single().mode(0), Some(Mode::Standalone));
 }
 
-/// Not a test: the next one runs it in a process of its own and kills that.
+/// Tells this program, started by the next test, to hold a server until it is killed.
+const HOLDER: &str = "ZKHELPER_HARNESS_HOLDER";
+
+/// What the next test starts in a process of its own, and kills.
 #[test]
-#[ignore = "run by another test"]
 fn hold_a_server() {
+    if std::env::var_os(HOLDER).is_none() {
+        return;
+    }
     println!("server process {}", shared_single().pid(0).unwrap());
     std::thread::sleep(LIMIT);
 }
@@ -204,7 +209,7 @@ fn hold_a_server() {
 #[test]
 fn servers_die_with_a_killed_test_process() {
     let mut test = Command::new(std::env::current_exe().unwrap());
-    test.args(["--exact", "hold_a_server", "--ignored", "--nocapture"]);
+    test.args(["--exact", "hold_a_server", "--nocapture"]).env(HOLDER, "1");
     let mut test = Program::spawn(test);
     let line = test.wait_for_line("server process ", LIMIT).text;
     let server = format!("/proc/{}", line.rsplit(' ').next().unwrap());
@@ -371,7 +376,7 @@ fn the_next_connection_is_cut_after_so_many_bytes() {
 fn a_delay_keeps_order_and_pipelining() {
     let pair = Pair::new();
     let (mut client, mut server) = pair.both();
-    let delay = Duration::from_millis(150);
+    let delay = Duration::from_millis(300);
     pair.proxy.delay(delay);
     let start = Instant::now();
     for text in ["a", "b", "c", "d"] {
@@ -381,7 +386,7 @@ fn a_delay_keeps_order_and_pipelining() {
     takes(&mut server, "abcd");
     let took = start.elapsed();
     assert!(took >= delay, "{took:?}");
-    assert!(took < delay * 3, "{took:?}: the delays do not add up");
+    assert!(took < delay * 4, "{took:?}: the delays do not add up");
 }
 
 #[test]

@@ -7,11 +7,12 @@ use super::session::{Event, Orphan, Session, Tag};
 use super::state::{State, StateEvent};
 use super::watches::{Kind, Sink, Watches, below};
 use crate::error::{Code, Error, Result};
+use crate::mutant::{Mutant, mutated};
 use crate::path;
 use crate::proto::{MultiOp, MultiResult, Request, Response, WatcherType};
 use crate::time::Time;
 use crate::zk::{Answer, OpOptions, ReplySender, SessionView, WatchEvent};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -101,7 +102,8 @@ pub(crate) struct Logical {
     state: State,
     dial: Dial,
     closing: Option<Closing>,
-    ops: HashMap<Tag, Op>,
+    /// In order, as all that is ever gone through: what a client does depends on its seed alone.
+    ops: BTreeMap<Tag, Op>,
     queue: VecDeque<Tag>,
     deadlines: BTreeSet<(Time, Tag)>,
     next_tag: Tag,
@@ -132,7 +134,7 @@ impl Logical {
             state: State::Connecting,
             dial: Dial::Due(now),
             closing: None,
-            ops: HashMap::new(),
+            ops: BTreeMap::new(),
             queue: VecDeque::new(),
             deadlines: BTreeSet::new(),
             next_tag: 1,
@@ -244,10 +246,6 @@ impl Logical {
             return Err((reply, error.during(request.name(), self.public(request.path()).as_deref())));
         }
         let deadline = options.deadline.unwrap_or(now + self.options.operation_timeout);
-        if deadline <= now {
-            let error = Error::new(Code::NOT_SENT).because("its deadline had passed already");
-            return Err((reply, error.during(request.name(), self.public(request.path()).as_deref())));
-        }
         let tag = self.next_tag;
         self.next_tag += 1;
         if watch.is_some()
@@ -271,7 +269,8 @@ impl Logical {
         Ok(tag)
     }
 
-    /// Checks a request against everything that can be known before it is sent, and puts the chroot before its paths.
+    /// Checks a request against everything that can be known before it is sent, and puts the chroot before
+    /// its paths.
     fn admit(&self, request: &mut Request, options: OpOptions) -> Result<()> {
         let (name, about) = (request.name(), request.path().map(str::to_owned));
         let context = |error: Error| error.during(name, about.as_deref());
@@ -618,7 +617,7 @@ impl Logical {
             for (path, mode) in self.watches.staying() {
                 self.session_request(now, Request::AddWatch { path, mode });
             }
-        } else {
+        } else if !mutated(Mutant::WatchesNotRearmed) {
             let frames = self.watches.rearm(self.session.told_zxid(), self.options.max_frame);
             let refused = frames.iter().find_map(|frame| self.session.set_watches(now, frame).err());
             if let Some(error) = refused {
@@ -677,7 +676,9 @@ impl Logical {
                 drop(self.take(orphan.tag));
                 continue;
             }
-            let again = !orphan.written || op.request.is_repeatable();
+            let again = !orphan.written
+                || op.request.is_repeatable()
+                || (mutated(Mutant::CreateAgain) && matches!(op.request, Request::Create { .. }));
             if self.closing.is_some() || !again {
                 let code = if again { Code::CLOSED } else { Code::OUTCOME_UNKNOWN };
                 self.finish(orphan.tag, Err(Error::new(code).because(reason.to_string())));

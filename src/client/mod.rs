@@ -1,4 +1,29 @@
 //! The client: a session with ZooKeeper that survives what can be survived and says what cannot.
+//!
+//! **Sessions.** A client has one session at a time. When a connection breaks, or nothing was heard on it
+//! for two thirds of the session timeout, it is [`State::Suspended`] and connects to the next server; the
+//! session, its ephemeral nodes and its watches are kept if that succeeds before the servers give the
+//! session up. Only a server's word ends it: then the client is [`State::Lost`], and makes a new one by
+//! itself.
+//!
+//! **Outcomes.** Every operation has a deadline and ends in one of four ways: done; refused by the server,
+//! with its code; *not sent* ([`Code::NOT_SENT`]: it had no effect, and may be made again); or *unknown*
+//! ([`Code::OUTCOME_UNKNOWN`]: at least its first byte was written and no answer came, so that it may have
+//! had its effect, or may have it yet). Reads, and what was not sent, are sent again on the next connection
+//! within their deadline; a write that was sent never is. A read that was sent and whose deadline passes
+//! ends with [`Code::OPERATION_TIMEOUT`].
+//!
+//! **Watches.** They survive reconnects, however many there are: they are armed again by `setWatches` in
+//! frames of at most 128 KiB, and a one-shot watch whose event came meanwhile fires from the server's
+//! answer. A one-shot watch ends with its session, and says so
+//! ([`crate::zk::WatchEventKind::SessionLost`]); one that stays is armed on the next one too. It has no
+//! memory at the server: after each reconnect it tells that events may have been missed
+//! ([`crate::zk::WatchEventKind::MayHaveMissed`]).
+//!
+//! **Threads.** One thread of ours carries the bytes of all clients of a process; all its signals are
+//! blocked. Everything here may be called from any thread and any executor, and none of it blocks: what
+//! waits is a future. A process that was forked connects anew; its parent's clients answer
+//! [`Code::FORKED`].
 
 mod driver;
 #[cfg(test)]
@@ -12,6 +37,8 @@ mod options;
 pub(crate) mod process;
 pub(crate) mod runtime;
 mod session;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod state;
 mod watches;
 
@@ -23,11 +50,11 @@ use crate::error::{Code, Error, Result};
 use crate::path;
 use crate::proto::{ClientInfo, Request, Response, WatchMode};
 use crate::recipes::keeper::Keeper;
+use crate::sync::Mutex;
 use crate::time::Time;
 use crate::zk::{Answer, BoxFuture, OpOptions, Reply, SessionView, Watch, WatchEvent, Withdraw, Zk};
 use driver::Driver;
 use logical::{Logical, NewWatch};
-use parking_lot::Mutex;
 use runtime::{IoThread, Runtime};
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -36,8 +63,8 @@ use tokio::sync::mpsc;
 
 /// A connection to ZooKeeper: one session at a time, a new one after each that is lost.
 ///
-/// Clones share it. The session ends at the server with [`Client::close`]; when the last clone, lock
-/// and watch is dropped without it, it is closed in the background.
+/// Clones share it. The session ends at the server with [`Client::close`]; when the last clone, and the last
+/// lock that uses it, is dropped without it, it is closed in the background, for at most 5 s.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -58,10 +85,22 @@ pub(crate) struct Inner {
     driver: Mutex<Option<Waker>>,
     me: Weak<Inner>,
     chroot: String,
+    /// The process that made it. In a child that was forked from it no thread drives it, and a lock may
+    /// have been held at the fork for ever: nothing of it is touched there.
+    process: Option<usize>,
 }
 
 impl Inner {
     fn new(address: &str, options: Options, runtime: Box<dyn Runtime>) -> Result<Arc<Self>> {
+        Self::of(process::index(), address, options, runtime)
+    }
+
+    fn of(
+        process: Option<usize>,
+        address: &str,
+        options: Options,
+        runtime: Box<dyn Runtime>,
+    ) -> Result<Arc<Self>> {
         options.validate()?;
         let address = ConnectString::parse(address)?;
         let mut options = options;
@@ -73,7 +112,16 @@ impl Inner {
             driver: Mutex::new(None),
             me: me.clone(),
             chroot: address.chroot,
+            process,
         }))
+    }
+
+    /// Refuses to work in a child of the process that made it.
+    fn at_home(&self) -> Result<()> {
+        if process::index() == self.process {
+            return Ok(());
+        }
+        Err(Error::new(Code::FORKED).because("connect anew in this process"))
     }
 
     /// Works on the logical client, and delivers the outcomes once it is unlocked.
@@ -109,6 +157,10 @@ impl Inner {
 
     fn take(&self, request: Request, options: OpOptions, watch: Option<NewWatch>) -> (Reply, Option<u64>) {
         let (sender, reply) = Reply::channel();
+        if let Err(error) = self.at_home() {
+            sender.send(Err(error.during(request.name(), request.path())));
+            return (reply, None);
+        }
         match self.with_driver(|logical, now| logical.submit(now, request, options, Some(sender), watch)) {
             Ok(tag) => match self.me.upgrade() {
                 Some(me) => (reply.withdrawn_by(me, tag), Some(tag)),
@@ -126,7 +178,7 @@ impl Inner {
 
 impl Withdraw for Inner {
     fn withdraw(&self, tag: u64) -> bool {
-        self.with(|logical, _| logical.withdraw(tag))
+        self.at_home().is_ok() && self.with(|logical, _| logical.withdraw(tag))
     }
 }
 
@@ -139,7 +191,9 @@ struct Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        if let (Some(inner), Some(id)) = (self.inner.upgrade(), self.id.get()) {
+        if let (Some(inner), Some(id)) = (self.inner.upgrade(), self.id.get())
+            && inner.at_home().is_ok()
+        {
             inner.with_driver(|logical, now| logical.unwatch(now, &self.path, *id));
         }
     }
@@ -172,10 +226,19 @@ impl Zk for Shared {
     }
 
     fn session(&self) -> SessionView {
+        if self.inner.at_home().is_err() {
+            return SessionView::default();
+        }
         self.inner.logical.lock().view()
     }
 
     fn states(&self) -> mpsc::UnboundedReceiver<StateEvent> {
+        if let Err(error) = self.inner.at_home() {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            let reason = Some(error);
+            let _ = sender.send(StateEvent { state: State::Closed, session: 0, previous_session: 0, reason });
+            return receiver;
+        }
         self.inner.logical.lock().subscribe()
     }
 
@@ -197,6 +260,8 @@ impl Zk for Shared {
 }
 
 /// A watch that stays until it is dropped, across reconnects and sessions.
+///
+/// Its events wait in memory until they are taken: whoever holds it should take them.
 #[must_use = "dropping it removes the watch"]
 pub struct WatchStream {
     events: mpsc::UnboundedReceiver<WatchEvent>,
@@ -204,7 +269,8 @@ pub struct WatchStream {
 }
 
 impl WatchStream {
-    /// The next event; `None` when the client is closed. Safe to drop and call again.
+    /// The next event; `None` when the client is closed. The future may be dropped and asked for again: no
+    /// event is lost by that.
     pub async fn next(&mut self) -> Option<WatchEvent> {
         self.events.recv().await
     }
@@ -218,9 +284,17 @@ impl std::fmt::Debug for WatchStream {
 
 impl Client {
     /// Begins to connect, and returns at once. `address` is ZooKeeper's connect string:
-    /// `host:port,host:port/chroot`.
+    /// `host:port,host:port/chroot`; the port is 2181 where none is given, an IPv6 address stands in
+    /// brackets. The servers are tried in a random order; a name is resolved at each attempt, and all its
+    /// addresses tried. The one word `embedded` starts or joins this process's own server, which is for
+    /// development and tests and keeps everything in memory.
+    ///
+    /// Fails with [`Code::BAD_ADDRESS`], with [`Code::BAD_ARGUMENT`] for options that cannot work, and with
+    /// [`Code::OUT_OF_RESOURCES`] where no thread can be started.
     pub fn new(address: &str, options: Options) -> Result<Self> {
         let io = IoThread::get()?;
+        let embedded = (address == EMBEDDED).then(embedded_address).transpose()?;
+        let address = embedded.as_deref().unwrap_or(address);
         let interval = options.renew_interval;
         let inner = Inner::new(address, options, Box::new(io.clone()))?;
         io.spawn(Box::pin(Driver::new(Arc::clone(&inner))));
@@ -230,7 +304,8 @@ impl Client {
     }
 
     /// Begins to connect and waits for the first session, at most as long as `connect_timeout`; on
-    /// failure says why the last server tried did not do.
+    /// failure says why the last server tried did not do: [`Code::CONNECTION_LOSS`], or
+    /// [`Code::AUTH_FAILED`] for credentials that a server refused. Fails as [`Client::new`] does too.
     pub async fn connect(address: &str, options: Options) -> Result<Self> {
         let timeout = options.connect_timeout;
         let client = Self::new(address, options)?;
@@ -257,8 +332,11 @@ impl Client {
         &self.zk
     }
 
-    /// Waits until a server is connected, and answers with the session's id.
+    /// Waits until a server is connected, at most as long as `timeout`, and answers with the session's id.
+    /// Fails with [`Code::CONNECTION_LOSS`], naming the server tried last and what was wrong with it; once
+    /// the client is over with [`Code::CLOSED`] or [`Code::AUTH_FAILED`].
     pub async fn wait_connected(&self, timeout: Duration) -> Result<i64> {
+        self.inner().at_home()?;
         let zk = self.zk();
         let deadline = zk.now() + timeout;
         zk.connected(deadline).await.map_err(|error| {
@@ -276,12 +354,16 @@ impl Client {
         })
     }
 
-    /// The present state.
+    /// The present state; [`State::Closed`] in a forked child.
     pub fn state(&self) -> State {
-        self.inner().logical.lock().state()
+        match self.inner().at_home() {
+            Ok(()) => self.inner().logical.lock().state(),
+            Err(_) => State::Closed,
+        }
     }
 
-    /// Every change of state, the present state first.
+    /// Every change of state, the present state first, in order and without gaps. It ends behind
+    /// [`State::Closed`].
     pub fn states(&self) -> mpsc::UnboundedReceiver<StateEvent> {
         self.zk().states()
     }
@@ -291,25 +373,33 @@ impl Client {
         self.zk().session()
     }
 
-    /// What another client needs to attach to this session.
+    /// What another client, also of another process, needs to attach to this session. It is a secret. A
+    /// session has one connection: when another client attaches to it while this one lives, each takes it
+    /// from the other in turn.
     pub fn credentials(&self) -> Reattach {
+        if self.inner().at_home().is_err() {
+            return Reattach { session_id: 0, password: Vec::new(), last_zxid: 0 };
+        }
         let (session_id, password, last_zxid) = self.inner().logical.lock().credentials();
         Reattach { session_id, password, last_zxid }
     }
 
-    /// The smallest timeout that the session ever negotiated.
+    /// The smallest timeout that the session ever negotiated: a new leader goes back to that of the creation.
     pub fn least_session_timeout(&self) -> Duration {
-        self.inner().logical.lock().least_timeout()
+        self.inner().at_home().map_or(Duration::ZERO, |()| self.inner().logical.lock().least_timeout())
     }
 
     /// The number of watches in this client.
     pub fn watch_count(&self) -> usize {
-        self.inner().logical.lock().watch_count()
+        self.inner().at_home().map_or(0, |()| self.inner().logical.lock().watch_count())
     }
 
-    /// Adds credentials for this connection and every later one. Credentials that the server refuses
-    /// end the client: [`Code::AUTH_FAILED`] is final.
+    /// Adds credentials for this connection and every later one; returns when the server has taken them.
+    /// Credentials that it refuses end the client: [`Code::AUTH_FAILED`] is final, as with Apache
+    /// ZooKeeper's own clients, and the server closes the connection after it. For `digest` they are
+    /// `user:password`, and no server refuses them: a wrong password makes another user.
     pub async fn add_auth(&self, scheme: &str, credentials: &[u8]) -> Result<()> {
+        self.inner().at_home()?;
         let auth = Auth { scheme: scheme.to_owned(), credentials: credentials.to_vec() };
         let request = self.inner().with(|logical, _| logical.add_auth(auth));
         self.zk().submit(request, OpOptions::default()).await.map(drop)
@@ -323,13 +413,19 @@ impl Client {
         }
     }
 
-    /// Sends any request and answers with all that is known of its answer.
+    /// Sends any request and answers with all that is known of its answer; its paths are below the chroot.
+    /// Pings, `setWatches`, `closeSession` and a `check` outside a multi are refused with
+    /// [`Code::BAD_ARGUMENT`]; a path that breaks ZooKeeper's rules with [`Code::BAD_PATH`]; a request
+    /// longer than [`Options::max_frame`] with [`Code::TOO_LARGE`], and the connection lives on.
     pub async fn request(&self, request: Request, options: OpOptions) -> Result<Answer> {
         self.zk().submit(request, options).await
     }
 
     /// Adds a watch that stays: on a node and its list of children, or on everything below it
-    /// (servers from 3.6 on; older ones answer [`Code::UNIMPLEMENTED`]).
+    /// (servers from 3.6 on; older ones answer [`Code::UNIMPLEMENTED`]). It needs no node at the path.
+    ///
+    /// Servers before 3.9 keep one kind of watch for each path and session (ZOOKEEPER-4466). One-shot watches
+    /// beside one that stays are looked after here; of both modes on one path only the later one works there.
     pub async fn add_watch(&self, path: &str, mode: WatchMode) -> Result<WatchStream> {
         let (sink, events) = mpsc::unbounded_channel();
         let registration = self.inner().registration(Some(path));
@@ -343,11 +439,15 @@ impl Client {
         Ok(WatchStream { events, _registration: registration })
     }
 
-    /// Ends the session at the server: its ephemeral nodes are gone when this returns `Ok`. After
-    /// `timeout` it gives up waiting, and the session ends by its own timeout. Either way nothing of
-    /// this client goes on, and what was still waiting has ended with [`Code::CLOSED`].
+    /// Ends the session at the server: its ephemeral nodes are gone when this returns `Ok`. After `timeout`
+    /// it gives up waiting, and the session ends by its own timeout. Either way nothing of this client goes
+    /// on: what was not sent has ended with [`Code::CLOSED`], a write that was sent and not answered with
+    /// [`Code::OUTCOME_UNKNOWN`]. While no server is connected, it tries for as long to reach one. Fails
+    /// with [`Code::CLOSED`] where the server did not confirm in time.
     pub async fn close(&self, timeout: Duration) -> Result<()> {
+        self.inner().at_home()?;
         let mut states = self.states();
+        self.keeper.close();
         self.inner().with_driver(|logical, now| logical.close(now, now + timeout));
         while let Some(event) = states.recv().await {
             if event.state == State::Closed {
@@ -358,12 +458,29 @@ impl Client {
     }
 }
 
+/// The address of this process's own server; nothing else is, least of all an empty one: a replica with
+/// an unset variable must not lead a world of its own.
+const EMBEDDED: &str = "embedded";
+
+#[cfg(feature = "embedded")]
+fn embedded_address() -> Result<String> {
+    Ok(crate::embedded::shared()?.address().to_owned())
+}
+
+#[cfg(not(feature = "embedded"))]
+fn embedded_address() -> Result<String> {
+    let text = "this build has no embedded server (feature \"embedded\")";
+    Err(Error::new(Code::UNSUPPORTED).during("connect", None).because(text))
+}
+
 /// How long a client that was dropped without being closed tries to end its session.
 const DROP_GRACE: Duration = Duration::from_secs(5);
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.inner.with_driver(|logical, now| logical.close(now, now + DROP_GRACE));
+        if self.inner.at_home().is_ok() {
+            self.inner.with_driver(|logical, now| logical.close(now, now + DROP_GRACE));
+        }
     }
 }
 
@@ -377,4 +494,69 @@ impl std::fmt::Debug for Client {
 /// Refuses a path that no server would take.
 pub fn validate_path(path: &str) -> Result<()> {
     path::validate(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zk::ReplySender;
+
+    /// A client as it is found after a fork: of another process, and locked for ever.
+    struct Elsewhere;
+
+    impl Runtime for Elsewhere {
+        fn now(&self) -> Time {
+            Time::from_origin(Duration::from_secs(1))
+        }
+
+        fn sleep_until(&self, _: Time) -> BoxFuture<()> {
+            Box::pin(std::future::pending())
+        }
+
+        fn spawn(&self, _: BoxFuture<()>) {}
+
+        fn random(&self) -> u64 {
+            1
+        }
+    }
+
+    #[test]
+    fn in_a_forked_child_every_entry_says_so_and_nothing_waits_for_a_lock() {
+        let inner = Inner::of(None, "a:1", Options::default(), Box::new(Elsewhere)).expect("a client");
+        std::mem::forget(inner.logical.lock());
+        std::mem::forget(inner.driver.lock());
+        let shared = Arc::new(Shared { inner: Arc::clone(&inner) });
+        let keeper = Arc::new(Keeper::new(Options::default().renew_interval));
+        let client = Client { zk: shared.clone(), shared, keeper };
+
+        let done = |future: BoxFuture<Error>| fake::ready(&mut { future }).expect("it ends at once");
+        let (asked, again) = (client.clone(), client.clone());
+        let sync = Request::Sync { path: "/".to_owned() };
+        for error in [
+            done(Box::pin(
+                async move { asked.request(sync, OpOptions::default()).await.expect_err("refused") },
+            )),
+            done(Box::pin(async move { again.add_auth("digest", b"a:b").await.expect_err("refused") })),
+            fake::ready(&mut Box::pin(client.wait_connected(Duration::ZERO)))
+                .expect("ended")
+                .expect_err("refused"),
+            fake::ready(&mut Box::pin(client.close(Duration::ZERO))).expect("ended").expect_err("refused"),
+            fake::ready(&mut Box::pin(client.add_watch("/", WatchMode::Persistent)))
+                .expect("ended")
+                .expect_err("no"),
+        ] {
+            assert_eq!(error.code(), Code::FORKED, "{error}");
+        }
+        assert_eq!((client.state(), client.session().id, client.watch_count()), (State::Closed, 0, 0));
+        let event = client.states().try_recv().expect("a state");
+        assert_eq!(event.reason.map(|error| error.code()), Some(Code::FORKED));
+        assert!(format!("{client:?}").contains("Closed"));
+        assert_eq!(client.credentials().session_id, 0);
+        let (_sender, reply): (ReplySender, _) = Reply::channel();
+        drop(reply.withdrawn_by(inner.clone(), 1));
+        let registration = inner.registration(Some("/"));
+        registration.id.set(1).expect("unset");
+        drop(registration);
+        drop(client);
+    }
 }

@@ -17,23 +17,28 @@ pub enum WhileSuspended {
 /// A client's options.
 #[derive(Clone)]
 pub struct Options {
-    /// The session timeout asked for; the server may negotiate another. Default 10 s.
+    /// The session timeout asked for, in whole milliseconds; the server negotiates it into its own limits,
+    /// by default 2 to 20 of its ticks. Default 10 s.
     pub session_timeout: Duration,
     /// How long one round over all the servers may take, shared evenly among them; also how long
-    /// [`crate::Client::connect`] waits for the first session. Default 10 s.
+    /// [`crate::Client::connect`] waits for the first session. While there is a session, a round takes no
+    /// longer than its timeout; a server is given 50 ms at the least. Default 10 s.
     pub connect_timeout: Duration,
     /// The deadline of an operation that is given none. Default 15 s.
     pub operation_timeout: Duration,
     /// What to do with operations while no server is connected. Default: they wait.
     pub while_suspended: WhileSuspended,
-    /// The longest pause between two rounds over the servers. Default 1 s.
+    /// The longest pause between two rounds over the servers. The first round after a connection that held
+    /// has no pause before it; then they double from 50 ms, and half of each is chance. Default 1 s.
     pub max_backoff: Duration,
-    /// The longest frame accepted from a server, and sent to one: its `jute.maxbuffer`. Default
-    /// 1 MiB less one byte; a little slack is added to what is accepted.
+    /// The longest frame, in bytes, accepted from a server and sent to one: its `jute.maxbuffer`. Default 1
+    /// MiB less one byte, as the servers'; 64 KiB are added to what is accepted. A server breaks the
+    /// connection over a longer request, so it is refused here.
     pub max_frame: usize,
     /// Credentials, replayed first on every connection: scheme and what the scheme wants.
     pub auth: Vec<Auth>,
-    /// Re-attach to this session instead of asking for a new one.
+    /// Re-attach to this session instead of asking for a new one. If it is over, that is told as a loss,
+    /// and a new one is made.
     pub reattach: Option<Reattach>,
     /// How often the locks of this client are renewed: one write for all of them. Default: at a sixth
     /// of the session timeout, or of the shortest lease in strict mode.
@@ -83,7 +88,7 @@ impl fmt::Debug for Options {
 }
 
 impl Options {
-    /// Refuses values that cannot work.
+    /// Refuses values that cannot work with [`Code::BAD_ARGUMENT`], and names them.
     pub fn validate(&self) -> Result<()> {
         let range = |name: &str, value: Duration, least: u64, most: u64| {
             let (least, most) = (Duration::from_millis(least), Duration::from_millis(most));

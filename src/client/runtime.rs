@@ -6,6 +6,7 @@ use crate::time::Time;
 use crate::zk::BoxFuture;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::sync::{OnceLock, mpsc};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
 
@@ -55,11 +56,14 @@ impl IoThread {
 }
 
 /// Starts a thread that takes none of the host program's signals.
-pub(crate) fn spawn_thread(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+pub(crate) fn spawn_thread(
+    name: &str,
+    body: impl FnOnce() + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
     let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(body);
     before.thread_set_mask()?;
-    spawned.map(drop)
+    spawned
 }
 
 impl Runtime for IoThread {

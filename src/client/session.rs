@@ -7,6 +7,7 @@
 
 use super::lease::{Proof, Weight};
 use crate::error::{Code, Error};
+use crate::mutant::{Mutant, mutated};
 use crate::proto::{
     ConnectRequest, ConnectResponse, DecodeError, EventType, FrameReader, HEADER_LEN, Reader, ReplyHeader,
     Request, RequestHeader, Response, WatcherEvent, Writer, op_code, xid,
@@ -430,7 +431,6 @@ impl Session {
         let mut r = Reader::new(frame);
         let bad = |e: DecodeError| e.to_string();
         let header = ReplyHeader::decode(&mut r).map_err(bad)?;
-        self.last_zxid = self.last_zxid.max(header.zxid);
         match header.xid {
             // Not sent by this session, and answered by nothing that it sends.
             xid::PING => return Err("an answer to no ping".to_owned()),
@@ -483,6 +483,8 @@ impl Session {
                 self.answer(&request, header, result);
             }
         }
+        // Of nothing that was refused: a server does not take a client back that has seen its future.
+        self.last_zxid = self.last_zxid.max(header.zxid);
         if header.xid != xid::NOTIFICATION && self.set_watches == 0 {
             self.told_zxid = self.told_zxid.max(header.zxid);
         }
@@ -497,6 +499,9 @@ impl Session {
     /// Until when the session is certain to live: the time its servers give it, counted from what its
     /// answers prove, less what the clocks may drift apart.
     pub(crate) fn valid_until(&self, clock_drift: f64) -> Option<Time> {
+        if mutated(Mutant::LeaseFromPings) {
+            return Some(self.last_heard + self.timeout);
+        }
         let safe = self.least_timeout.mul_f64((1.0 - clock_drift) / (1.0 + clock_drift));
         self.proof.proven().map(|proven| proven + safe)
     }

@@ -2,7 +2,7 @@
 
 use crate::proto::{EventType, Request, WatchMode};
 use crate::zk::{WatchEvent, WatchEventKind};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use tokio::sync::{mpsc, oneshot};
 
 /// The longest `setWatches` frame, as Apache ZooKeeper's own clients cut them: a server refuses
@@ -77,10 +77,13 @@ struct Entry {
 
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
-    paths: HashMap<String, Vec<Entry>>,
+    /// In order: what is re-armed is listed in the same order each time.
+    paths: BTreeMap<String, Vec<Entry>>,
     /// Reads under way that will arm a watch: a server's watch must not be removed under them.
     arming: HashMap<String, u32>,
     recursive: usize,
+    /// Whether there ever was a recursive watch.
+    mixed: bool,
     chroot: String,
 }
 
@@ -111,6 +114,7 @@ impl Watches {
     pub(crate) fn add(&mut self, path: &str, id: u64, kind: Kind, sink: Sink) {
         if kind == Kind::Stays(WatchMode::PersistentRecursive) {
             self.recursive += 1;
+            self.mixed = true;
         }
         self.paths.entry(path.to_owned()).or_default().push(Entry { id, kind, sink });
     }
@@ -132,27 +136,18 @@ impl Watches {
 
     /// A server's event: fires and forgets the one-shot watches it is for, tells those that stay.
     pub(crate) fn fire(&mut self, event: EventType, path: &str) {
-        let told = WatchEvent { kind: WatchEventKind::Node(event), path: self.public_path(path) };
-        if let Some(entries) = self.paths.get_mut(path) {
-            for entry in std::mem::take(entries) {
-                match entry.sink {
-                    Sink::Once(sink) if entry.kind.sees(event) => {
-                        let _ = sink.send(told.clone());
-                        continue;
-                    }
-                    Sink::Stream(ref sink) if entry.kind.sees(event) => {
-                        let _ = sink.send(told.clone());
-                    }
-                    _ => {}
-                }
-                entries.push(entry);
-            }
-            if entries.is_empty() {
-                self.paths.remove(path);
-            }
+        self.tell(event, path, |kind| kind.sees(event));
+        let above = crate::path::parent(path);
+        if let Some(parent) =
+            above.filter(|_| self.mixed && matches!(event, EventType::Created | EventType::Deleted))
+        {
+            // Servers before 3.9 keep one mode for each path (ZOOKEEPER-4466): where a recursive watch is
+            // or was, its events of children come, and those of the list of children do not.
+            self.tell(EventType::ChildrenChanged, parent, |kind| kind == Kind::Child);
         }
+        let told = WatchEvent { kind: WatchEventKind::Node(event), path: self.public_path(path) };
         if self.recursive > 0 && Kind::Stays(WatchMode::PersistentRecursive).sees(event) {
-            let mut above = crate::path::parent(path);
+            let mut above = above;
             while let Some(ancestor) = above {
                 for entry in self.paths.get(ancestor).into_iter().flatten() {
                     if let (Kind::Stays(WatchMode::PersistentRecursive), Sink::Stream(sink)) =
@@ -163,6 +158,28 @@ impl Watches {
                 }
                 above = crate::path::parent(ancestor);
             }
+        }
+    }
+
+    /// Fires and tells the watches of one path whose kind wants it.
+    fn tell(&mut self, event: EventType, path: &str, wants: impl Fn(Kind) -> bool) {
+        let told = WatchEvent { kind: WatchEventKind::Node(event), path: self.public_path(path) };
+        let Some(entries) = self.paths.get_mut(path) else { return };
+        for entry in std::mem::take(entries) {
+            match entry.sink {
+                Sink::Once(sink) if wants(entry.kind) => {
+                    let _ = sink.send(told.clone());
+                    continue;
+                }
+                Sink::Stream(ref sink) if wants(entry.kind) => {
+                    let _ = sink.send(told.clone());
+                }
+                _ => {}
+            }
+            entries.push(entry);
+        }
+        if entries.is_empty() {
+            self.paths.remove(path);
         }
     }
 
@@ -206,7 +223,8 @@ impl Watches {
     }
 
     /// The requests that arm everything again on the same session, none longer than `max_frame` unless a
-    /// single path is. A one-shot watch whose event came since `relative_zxid` fires from the server's answer.
+    /// single path is. A one-shot watch whose event came since `relative_zxid` fires from the server's
+    /// answer.
     pub(crate) fn rearm(&self, relative_zxid: i64, max_frame: usize) -> Vec<Request> {
         let limit = max_frame.min(MAX_FRAME) - REARM_OVERHEAD;
         let mut frames = Vec::new();

@@ -1,40 +1,22 @@
 //! What the server's connections share: the machine, the faults that are asked for, and the way out to each
 //! connection. Frames go in here; answers and events come out at each connection's outbox.
 
-use super::faults::{Moment, Operation, Plan, SessionInfo};
-use super::machine::{Handshake, Machine};
+use super::faults::{Plan, SessionInfo};
+use super::frames::{self, Next};
+use super::machine::Machine;
 use super::outbox::Outbox;
 use super::sessions::{Now, Session};
 use super::watches::ConnectionId;
-use crate::error::Code;
-use crate::proto::{CREATE_FLAGS, DecodeError, Reader, Writer};
-use crate::proto::{ConnectRequest, ReplyHeader, Request, RequestHeader, Response, op_code, xid};
-use parking_lot::Mutex;
+use crate::proto::{ReplyHeader, Writer, xid};
+use crate::sync::Mutex;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 
-/// The requests that Apache ZooKeeper knows and this server refuses.
-const RECONFIG: i32 = 16;
-
-/// What Apache ZooKeeper says instead of its state when it does not know the operation.
-const NO_ZXID: i64 = -1;
-
 /// How often containers and nodes with a time to live are looked at, if nothing else is asked for.
 const CONTAINER_CHECK_MS: i64 = 60_000;
-
-/// What becomes of a connection after a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
-    /// It goes on.
-    Continue,
-    /// The frame could not be done now: again, after the faults have changed.
-    Hold,
-    /// It is closed after what waits in its outbox.
-    Close,
-}
 
 /// See the module.
 pub(super) struct Core {
@@ -46,46 +28,39 @@ pub(super) struct Core {
     port: u16,
 }
 
-struct Inner {
-    machine: Machine,
-    plan: Plan,
+/// What one lock guards.
+pub(super) struct Inner {
+    pub(super) machine: Machine,
+    pub(super) plan: Plan,
     outboxes: HashMap<ConnectionId, (SocketAddr, Arc<Outbox>)>,
     last_connection: ConnectionId,
     container_check_ms: i64,
     last_container_check_ms: i64,
-    received: i64,
+    pub(super) received: i64,
     sent: i64,
 }
 
 impl Inner {
     /// Hands the machine's events out.
-    fn deliver(&mut self) {
+    pub(super) fn deliver(&mut self) {
         for event in self.machine.take_events() {
-            let Some((_, outbox)) = self.outboxes.get(&event.to) else { continue };
             let header = ReplyHeader { xid: xid::NOTIFICATION, zxid: event.zxid, err: 0 };
-            outbox.push(|w| {
+            self.push(event.to, |w| {
                 header.encode(w);
                 event.event.encode(w);
             });
+        }
+    }
+
+    /// Sends a frame.
+    pub(super) fn push(&mut self, to: ConnectionId, body: impl FnOnce(&mut Writer)) {
+        if let Some((_, outbox)) = self.outboxes.get(&to) {
+            outbox.push(body);
             self.sent += 1;
         }
     }
 
-    fn reply(&mut self, to: ConnectionId, header: ReplyHeader, body: Option<&Response>) {
-        // Events go before the answer to the request that caused them.
-        self.deliver();
-        self.sent += 1;
-        if let Some((_, outbox)) = self.outboxes.get(&to) {
-            outbox.push(|w| {
-                header.encode(w);
-                if let Some(body) = body {
-                    body.encode(w);
-                }
-            });
-        }
-    }
-
-    fn close(&self, connection: ConnectionId) {
+    pub(super) fn close(&self, connection: ConnectionId) {
         if let Some((_, outbox)) = self.outboxes.get(&connection) {
             outbox.close();
         }
@@ -160,8 +135,8 @@ impl Core {
             return Next::Hold;
         }
         match inner.machine.session_of(id) {
-            None => shake_hands(inner, id, frame, now),
-            Some(session) => request(inner, id, session, frame, now),
+            None => frames::shake_hands(inner, id, frame, now),
+            Some(session) => frames::request(inner, id, session, frame, now),
         }
     }
 
@@ -186,6 +161,17 @@ impl Core {
         result
     }
 
+    /// Changes the faults to let the server go on. Sessions whose time passed meanwhile end before anybody can
+    /// put their end off.
+    pub(super) fn resume(&self, change: impl FnOnce(&mut Plan)) {
+        let now = self.now();
+        let mut inner = self.inner.lock();
+        change(&mut inner.plan);
+        inner.expire_overdue(now);
+        drop(inner);
+        self.faults_changed.send_replace(());
+    }
+
     /// How long until the next tick.
     pub(super) fn until_tick(&self) -> Duration {
         let left = self.tick_ms - self.now().elapsed_ms % self.tick_ms;
@@ -205,11 +191,6 @@ impl Core {
             inner.machine.delete_outlived(now);
             inner.deliver();
         }
-    }
-
-    pub(super) fn end_overdue_sessions(&self) {
-        let now = self.now();
-        self.inner.lock().expire_overdue(now);
     }
 
     pub(super) fn set_container_interval(&self, interval: Duration) {
@@ -293,109 +274,4 @@ pub(super) struct Report {
     pub(super) received: i64,
     pub(super) sent: i64,
     pub(super) connections: Vec<(SocketAddr, i64)>,
-}
-
-fn shake_hands(inner: &mut Inner, id: ConnectionId, frame: &[u8], now: Now) -> Next {
-    let Ok(request) = ConnectRequest::decode(&mut Reader::new(frame)) else { return Next::Close };
-    if inner.plan.isolated {
-        return Next::Hold;
-    }
-    inner.received += 1;
-    let cut = inner.plan.cut(Operation::Connect);
-    if cut == Some(Moment::BeforeApplying) {
-        return Next::Close;
-    }
-    let handshake = inner.machine.shake_hands(id, &request, now);
-    let (response, replaced, next) = match handshake {
-        Handshake::Ahead => return Next::Close,
-        Handshake::Accepted { response, replaced } => (response, replaced, Next::Continue),
-        Handshake::Expired { response, replaced } => (response, replaced, Next::Close),
-    };
-    if let Some(replaced) = replaced {
-        inner.close(replaced);
-    }
-    if cut.is_some() {
-        return Next::Close;
-    }
-    inner.sent += 1;
-    if let Some((_, outbox)) = inner.outboxes.get(&id) {
-        outbox.push(|w: &mut Writer| response.encode(w));
-    }
-    next
-}
-
-fn request(inner: &mut Inner, id: ConnectionId, session: i64, frame: &[u8], now: Now) -> Next {
-    let mut reader = Reader::new(frame);
-    let Ok(header) = RequestHeader::decode(&mut reader) else { return Next::Close };
-    let request = Request::decode(header.op, &mut reader);
-    if inner.plan.isolated && request.as_ref().is_ok_and(|request| needs_quorum(request.as_ref())) {
-        return Next::Hold;
-    }
-    inner.received += 1;
-    if !inner.plan.isolated {
-        inner.machine.sessions.touch(session, now);
-    }
-    let request = match request {
-        Ok(Some(request)) => request,
-        Ok(None) if header.op == RECONFIG => {
-            inner.machine.waste_zxid();
-            return refuse(inner, id, header.xid, Code::RECONFIG_DISABLED, Next::Continue);
-        }
-        Ok(None) => return refuse(inner, id, header.xid, Code::UNIMPLEMENTED, Next::Close),
-        Err(_) if header.op == op_code::AUTH => return Next::Close,
-        Err(error) => {
-            let code = unreadable(inner, header.op, &error);
-            return refuse(inner, id, header.xid, code, Next::Continue);
-        }
-    };
-    let cut = inner.plan.cut(Operation::of(&request));
-    if cut == Some(Moment::BeforeApplying) {
-        return Next::Close;
-    }
-    let (is_ping, is_auth) = (matches!(request, Request::Ping), matches!(request, Request::Auth { .. }));
-    let outcome = inner.machine.apply(id, request, now);
-    if cut.is_some() {
-        inner.deliver();
-        return Next::Close;
-    }
-    let reply = ReplyHeader {
-        xid: if is_ping { xid::PING } else { header.xid },
-        zxid: match outcome.result {
-            _ if is_auth => 0,
-            Err(Code::UNIMPLEMENTED) => NO_ZXID,
-            _ => inner.machine.zxid(),
-        },
-        err: outcome.result.as_ref().err().map_or(0, |code| code.number()),
-    };
-    inner.reply(id, reply, outcome.result.as_ref().ok());
-    if outcome.close { Next::Close } else { Next::Continue }
-}
-
-/// Whether a follower has to ask its leader for it.
-fn needs_quorum(request: Option<&Request>) -> bool {
-    request.is_some_and(|request| request.is_write() || matches!(request, Request::Sync { .. }))
-}
-
-/// The error for a body that cannot be read. Some use up a transaction all the same.
-fn unreadable(inner: &mut Inner, op: i32, error: &DecodeError) -> Code {
-    match op {
-        op_code::CREATE | op_code::CREATE2 | op_code::CREATE_CONTAINER | op_code::CREATE_TTL
-            if error.field == CREATE_FLAGS && error.problem != DecodeError::SHORT =>
-        {
-            inner.machine.waste_zxid();
-            Code::BAD_ARGUMENTS
-        }
-        op_code::MULTI => {
-            inner.machine.waste_zxid();
-            Code::MARSHALLING_ERROR
-        }
-        _ => Code::MARSHALLING_ERROR,
-    }
-}
-
-fn refuse(inner: &mut Inner, id: ConnectionId, xid: i32, code: Code, next: Next) -> Next {
-    let zxid = if code == Code::UNIMPLEMENTED { NO_ZXID } else { inner.machine.zxid() };
-    let header = ReplyHeader { xid, zxid, err: code.number() };
-    inner.reply(id, header, None);
-    next
 }

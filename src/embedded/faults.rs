@@ -151,8 +151,7 @@ impl Server {
     /// Goes on after [`freeze`](Self::freeze): first the sessions end whose time has passed meanwhile, then
     /// what clients sent is answered.
     pub fn thaw(&self) {
-        self.core.with_plan(|plan| plan.frozen = false);
-        self.core.end_overdue_sessions();
+        self.core.resume(|plan| plan.frozen = false);
     }
 
     /// Answers pings and reads but commits nothing, like a follower cut off from its quorum: writes, `sync`
@@ -164,8 +163,7 @@ impl Server {
     /// Goes on after [`isolate`](Self::isolate): first the sessions end that nobody could keep alive for
     /// their timeout, then the writes that waited are done.
     pub fn rejoin(&self) {
-        self.core.with_plan(|plan| plan.isolated = false);
-        self.core.end_overdue_sessions();
+        self.core.resume(|plan| plan.isolated = false);
     }
 
     /// Waits so long before each batch of requests of a connection is looked at; zero is the default.

@@ -11,16 +11,19 @@
 //! # Ok::<(), zkhelper::Error>(())
 //! ```
 //!
-//! What differs from Apache ZooKeeper: data that is null reads as empty, quotas are kept nowhere, SASL, TLS
+//! What differs from Apache ZooKeeper: data that a transaction sets to null reads as empty, quotas are
+//! kept nowhere, SASL, TLS
 //! and reconfiguration are refused, and a container check deletes all it finds at once.
 
 mod acl;
 mod core;
 mod faults;
+mod frames;
 mod machine;
 mod outbox;
 mod path;
 mod prepare;
+mod reads;
 mod sessions;
 mod tree;
 mod watches;
@@ -29,9 +32,8 @@ mod words;
 
 pub use faults::{Moment, Operation, SessionInfo};
 
+use crate::client::{process, runtime};
 use crate::error::{Code, Error, Result};
-use nix::sys::signal::{SigSet, SigmaskHow};
-use parking_lot::Mutex;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -83,7 +85,7 @@ impl Server {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(no_port)?;
         listener.set_nonblocking(true).map_err(no_port)?;
         let port = listener.local_addr().map_err(no_port)?.port();
-        let runtime = tokio::runtime::Builder::new_current_thread()
+        let tokio_runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
             .build()
@@ -91,8 +93,10 @@ impl Server {
         let core = Arc::new(core::Core::new(port, tick_ms));
         let (stop, stopped) = oneshot::channel();
         let served = Arc::clone(&core);
-        let thread =
-            spawn(move || runtime.block_on(wire::serve(served, listener, stopped))).map_err(no_thread)?;
+        let thread = runtime::spawn_thread("zkhelper-server", move || {
+            tokio_runtime.block_on(wire::serve(served, listener, stopped))
+        })
+        .map_err(no_thread)?;
         Ok(Self {
             core,
             address: format!("127.0.0.1:{port}"),
@@ -112,14 +116,6 @@ impl Server {
     pub fn port(&self) -> u16 {
         self.port
     }
-}
-
-/// Starts the server's thread. It takes none of the host program's signals.
-fn spawn(body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
-    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
-    let spawned = std::thread::Builder::new().name("zkhelper-server".to_owned()).spawn(body);
-    before.thread_set_mask()?;
-    spawned
 }
 
 impl Drop for Server {
@@ -142,21 +138,18 @@ impl std::fmt::Debug for Server {
 }
 
 /// The process's own server, which the literal address `embedded` stands for. The first call starts it; it
-/// runs as long as the process. A child after fork finds its parent's.
+/// runs as long as the process. A child after fork has one of its own.
 ///
 /// # Errors
 ///
 /// As [`Server::start`].
 pub fn shared() -> Result<Arc<Server>> {
-    static SHARED: OnceLock<Arc<Server>> = OnceLock::new();
-    static STARTING: Mutex<()> = Mutex::new(());
-    if let Some(server) = SHARED.get() {
-        return Ok(Arc::clone(server));
-    }
-    let _one_at_a_time = STARTING.lock();
-    if let Some(server) = SHARED.get() {
-        return Ok(Arc::clone(server));
-    }
-    let server = Arc::new(Server::start(0)?);
-    Ok(Arc::clone(SHARED.get_or_init(|| server)))
+    // One for each process: a forked child has its parent's memory, but none of its threads.
+    static SHARED: [OnceLock<Result<Arc<Server>>>; process::DEPTH] =
+        [const { OnceLock::new() }; process::DEPTH];
+    let slot = process::index().and_then(|index| SHARED.get(index));
+    let slot = slot.ok_or_else(|| {
+        Error::new(Code::OUT_OF_RESOURCES).because(format!("more than {} nested forks", process::DEPTH))
+    })?;
+    slot.get_or_init(|| Server::start(0).map(Arc::new)).clone()
 }

@@ -1,7 +1,7 @@
 //! What waits to be written to one connection.
 
 use crate::proto::Writer;
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::io::ErrorKind;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;

@@ -67,10 +67,10 @@ impl<'a> Preparation<'a> {
     pub(super) fn operation(&mut self, op: MultiOp) -> Result<Change, Code> {
         match op {
             MultiOp::Create { path, data, acl, mode, ttl_ms, with_stat } => {
-                self.create(path, data, &acl, mode, ttl_ms, with_stat)
+                self.create(path, Some(data), &acl, mode, ttl_ms, with_stat)
             }
             MultiOp::Delete { path, version } => self.delete(path, version),
-            MultiOp::SetData { path, data, version } => self.set_data(path, data, version),
+            MultiOp::SetData { path, data, version } => self.set_data(path, Some(data), version),
             MultiOp::Check { path, version } => self.check(&path, version),
             MultiOp::GetData { .. } | MultiOp::GetChildren { .. } => Err(Code::MARSHALLING_ERROR),
         }
@@ -79,7 +79,7 @@ impl<'a> Preparation<'a> {
     pub(super) fn create(
         &mut self,
         path: String,
-        data: Vec<u8>,
+        data: Option<Vec<u8>>,
         acl: &[Acl],
         mode: CreateMode,
         ttl_ms: i64,
@@ -137,7 +137,12 @@ impl<'a> Preparation<'a> {
         Ok(Change::Delete { path })
     }
 
-    pub(super) fn set_data(&mut self, path: String, data: Vec<u8>, version: i32) -> Result<Change, Code> {
+    pub(super) fn set_data(
+        &mut self,
+        path: String,
+        data: Option<Vec<u8>>,
+        version: i32,
+    ) -> Result<Change, Code> {
         let mut node = self.valid(&path)?;
         self.require(&node, permissions::WRITE)?;
         let version = next_version(node.version, version)?;

@@ -19,7 +19,8 @@ pub(super) enum Owner {
 
 /// One znode.
 pub(super) struct Node {
-    pub(super) data: Vec<u8>,
+    /// `None` where a client gave null, which is given back as null.
+    pub(super) data: Option<Vec<u8>>,
     pub(super) acl: Vec<Acl>,
     pub(super) owner: Owner,
     pub(super) children: BTreeSet<String>,
@@ -36,7 +37,7 @@ pub(super) struct Node {
 }
 
 impl Node {
-    fn new(data: Vec<u8>, acl: Vec<Acl>, owner: Owner, zxid: i64, time: i64) -> Self {
+    fn new(data: Option<Vec<u8>>, acl: Vec<Acl>, owner: Owner, zxid: i64, time: i64) -> Self {
         Self {
             data,
             acl,
@@ -51,6 +52,10 @@ impl Node {
             created: 0,
             aversion: 0,
         }
+    }
+
+    fn data_len(&self) -> usize {
+        self.data.as_ref().map_or(0, Vec::len)
     }
 
     pub(super) fn num_children(&self) -> i32 {
@@ -71,7 +76,7 @@ impl Node {
                 Owner::Session(id) => id,
                 Owner::Nobody | Owner::Children | Owner::Time(_) => 0,
             },
-            data_length: i32::try_from(self.data.len()).unwrap_or(i32::MAX),
+            data_length: i32::try_from(self.data_len()).unwrap_or(i32::MAX),
             num_children: self.num_children(),
             pzxid: self.pzxid,
         }
@@ -81,9 +86,9 @@ impl Node {
 /// A change that has been found permitted.
 #[derive(Debug)]
 pub(super) enum Change {
-    Create { path: String, data: Vec<u8>, acl: Vec<Acl>, owner: Owner, created: i32, with_stat: bool },
+    Create { path: String, data: Option<Vec<u8>>, acl: Vec<Acl>, owner: Owner, created: i32, with_stat: bool },
     Delete { path: String },
-    SetData { path: String, data: Vec<u8>, version: i32 },
+    SetData { path: String, data: Option<Vec<u8>>, version: i32 },
     SetAcl { path: String, acl: Vec<Acl>, version: i32 },
     Nothing,
 }
@@ -104,7 +109,7 @@ impl Tree {
         let mut nodes = HashMap::new();
         for path in SPECIAL {
             let acl = vec![Acl::world(permissions::ALL)];
-            nodes.insert(path.to_owned(), Node::new(Vec::new(), acl, Owner::Nobody, 0, 0));
+            nodes.insert(path.to_owned(), Node::new(Some(Vec::new()), acl, Owner::Nobody, 0, 0));
         }
         for path in SPECIAL {
             if let Some((parent, name)) = split(path).filter(|(_, name)| !name.is_empty())
@@ -135,7 +140,7 @@ impl Tree {
 
     /// Bytes of all paths and data.
     pub(super) fn data_size(&self) -> usize {
-        self.nodes.iter().map(|(path, node)| path.len() + node.data.len()).sum()
+        self.nodes.iter().map(|(path, node)| path.len() + node.data_len()).sum()
     }
 
     /// How many nodes are below `path`.
@@ -174,7 +179,7 @@ impl Tree {
     pub(super) fn create(
         &mut self,
         path: &str,
-        (data, acl, owner): (Vec<u8>, Vec<Acl>, Owner),
+        (data, acl, owner): (Option<Vec<u8>>, Vec<Acl>, Owner),
         created: i32,
         zxid: i64,
         time: i64,
@@ -227,7 +232,7 @@ impl Tree {
         Some(node)
     }
 
-    pub(super) fn set_data(&mut self, path: &str, data: Vec<u8>, version: i32, zxid: i64, time: i64) {
+    pub(super) fn set_data(&mut self, path: &str, data: Option<Vec<u8>>, version: i32, zxid: i64, time: i64) {
         if let Some(node) = self.nodes.get_mut(stored(path)) {
             node.data = data;
             node.version = version;

@@ -1,7 +1,8 @@
 //! The server side of the protocol on a loopback port: one thread, one task for each connection. Whatever
 //! bytes come, they can spoil their own connection only.
 
-use super::core::{Core, Next};
+use super::core::Core;
+use super::frames::Next;
 use super::outbox::{Flushed, Outbox};
 use super::watches::ConnectionId;
 use super::words;

@@ -43,6 +43,24 @@ pub(super) fn logged(function: &'static str, body: impl FnOnce() -> Result<()>) 
     }
 }
 
+/// Copies a text and a NUL into a buffer of the caller's, cut off after `size` bytes in all, and answers
+/// with the length of the whole text.
+pub(super) unsafe fn copy_text(text: &str, buffer: *mut c_char, size: usize) -> Result<usize> {
+    if buffer.is_null() && size > 0 {
+        return Err(bad_argument("buffer is a null pointer"));
+    }
+    if let Some(room) = size.checked_sub(1) {
+        let length = text.len().min(room);
+        // SAFETY: the buffer is the caller's and has `size` bytes, of which `length` + 1 are written; the
+        // text is ours, so they do not overlap.
+        unsafe {
+            buffer.cast::<u8>().copy_from_nonoverlapping(text.as_ptr(), length);
+            buffer.add(length).write(0);
+        }
+    }
+    Ok(text.len())
+}
+
 /// The value of a getter; its zero when anything goes wrong.
 pub(super) fn value<T: Default>(body: impl FnOnce() -> Result<T>) -> T {
     guarded(body).unwrap_or_default()
@@ -206,6 +224,40 @@ impl Drop for UserData {
             let _mark = InCallback::enter();
             // SAFETY: the caller gave this function for this pointer, and it was taken: it runs once.
             unsafe { destroy(self.data) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::{zkh_error_code, zkh_error_free, zkh_error_message};
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_a_status_and_a_message() {
+        let mut err = std::ptr::null_mut();
+        // SAFETY: a place for a pointer.
+        let status = unsafe { status("zkh_test", &raw mut err, || panic!("by {}", "accident")) };
+        assert_eq!(status, Code::PANIC.number());
+        // SAFETY: an error object that is freed once, at the end.
+        unsafe {
+            assert_eq!(zkh_error_code(err), status);
+            let message = CStr::from_ptr(zkh_error_message(err)).to_string_lossy();
+            assert!(message.contains("zkh_test") && message.contains("by accident"), "{message}");
+            zkh_error_free(err);
+        }
+        assert_eq!(value(|| -> Result<i64> { panic!("in a getter") }), 0);
+    }
+
+    #[test]
+    fn the_error_is_written_on_failure_only() {
+        let untouched = std::ptr::without_provenance_mut(8);
+        let mut err = untouched;
+        // SAFETY: a place for a pointer, and null.
+        unsafe {
+            assert_eq!(status("zkh_test", &raw mut err, || Ok(())), 0);
+            assert_eq!(err, untouched);
+            assert_eq!(status("zkh_test", std::ptr::null_mut(), || Err(Code::TIMEOUT.into())), -1009);
         }
     }
 }

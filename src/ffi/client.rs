@@ -3,14 +3,13 @@
 use super::boundary::out_or_null;
 use super::boundary::{self, UserData, bytes, logged, may_block, out, status, text, value};
 use super::codes::zkh_status;
-use super::dispatcher::{Dispatcher, Gate};
+use super::dispatcher::{Dispatcher, Gate, Listener, listen};
 use super::error::zkh_error;
 use super::handles;
 use super::op::{Cancel, On, zkh_destroy_fn, zkh_done_fn, zkh_op};
 use super::options::{client_options, zkh_client_options};
 use crate::client::{Client, State, StateEvent};
 use crate::error::{Code, Result};
-use parking_lot::Mutex;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,9 +54,10 @@ pub type zkh_state_fn = Option<
 pub(super) struct ClientHandle {
     pub(super) client: Client,
     pub(super) dispatcher: Arc<Dispatcher>,
+    /// Runs what must not wait behind any other callback.
+    pub(super) urgent: Arc<Dispatcher>,
     gate: Arc<Gate>,
-    /// The end of the state callback that is set.
-    on_state: Mutex<Option<Arc<Gate>>>,
+    on_state: Listener,
 }
 
 impl ClientHandle {
@@ -65,8 +65,9 @@ impl ClientHandle {
         Self {
             client,
             dispatcher: Arc::new(Dispatcher::new("zkhelper-calls")),
+            urgent: Arc::new(Dispatcher::new("zkhelper-lost")),
             gate: Gate::new(),
-            on_state: Mutex::new(None),
+            on_state: Listener::default(),
         }
     }
 
@@ -257,11 +258,7 @@ pub extern "C" fn zkh_client_free(client: zkh_client) -> zkh_status {
         }
         let handle = handles::remove::<ClientHandle>(client.id)?;
         handle.gate.close();
-        let on_state = handle.on_state.lock().take();
-        if let Some(on_state) = &on_state {
-            on_state.close();
-            on_state.wait_idle();
-        }
+        handle.on_state.replace(&handle.gate, None);
         handle.gate.wait_idle();
         Ok(())
     })
@@ -363,16 +360,12 @@ pub unsafe extern "C" fn zkh_client_on_state(
     let body = || {
         let user = UserData::new(user_data, destroy);
         let handle = handles::get::<ClientHandle>(client.id)?;
-        let new = callback.map(|callback| listen(&handle, callback, user)).transpose()?;
-        let old = std::mem::replace(&mut *handle.on_state.lock(), new.clone());
-        // Freed meanwhile by another thread, which may have looked before this one was here.
-        if let (true, Some(new)) = (handle.gate.is_closed(), &new) {
-            new.close();
-        }
-        if let Some(old) = old {
-            old.close();
-            old.wait_idle();
-        }
+        let zk = handle.client.zk();
+        let new = callback.map(|callback| {
+            let states = handle.client.states();
+            listen(zk, &handle.dispatcher, states, user, move |user, event| tell(callback, user, event))
+        });
+        handle.on_state.replace(&handle.gate, new.transpose()?);
         Ok(())
     };
     // SAFETY: `err` is null or a place for a pointer.
@@ -380,39 +373,6 @@ pub unsafe extern "C" fn zkh_client_on_state(
 }
 
 type StateFn = unsafe extern "C" fn(*mut c_void, i32, i64, i64, *const zkh_error);
-
-/// Hands every change of state to a callback, until the gate that is returned is closed.
-fn listen(handle: &ClientHandle, callback: StateFn, user: UserData) -> Result<Arc<Gate>> {
-    handle.dispatcher.start()?;
-    let gate = Gate::new();
-    let due = gate.enter()?;
-    let mut states = handle.client.states();
-    let (dispatcher, closed) = (Arc::clone(&handle.dispatcher), gate.closed());
-    let (user, listening) = (Arc::new(user), Arc::clone(&gate));
-    handle.client.zk().spawn(Box::pin(async move {
-        tokio::pin!(closed);
-        loop {
-            let event = tokio::select! {
-                biased;
-                () = &mut closed => break,
-                event = states.recv() => event,
-            };
-            let Some(event) = event else { break };
-            let (user, gate) = (Arc::clone(&user), Arc::clone(&listening));
-            dispatcher.push(move || {
-                if !gate.is_closed() {
-                    tell(callback, &user, &event);
-                }
-            });
-        }
-        // The last one that has it, and in the thread that may destroy it.
-        dispatcher.push(move || {
-            drop(user);
-            drop(due);
-        });
-    }));
-    Ok(gate)
-}
 
 fn tell(callback: StateFn, user: &UserData, event: &StateEvent) {
     let reason = event.reason.as_ref().map(zkh_error::new);

@@ -1,14 +1,15 @@
 //! The thread that runs a client's callbacks, in the order in which they came due, and what a handle
 //! needs so that none of its callbacks runs any more once it was freed.
 
-use super::boundary::{InCallback, is_in_callback, panicked};
+use super::boundary::{InCallback, UserData, is_in_callback, panicked};
 use crate::client::runtime::spawn_thread;
 use crate::error::{Code, Error, Result};
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
+use crate::zk::Zk;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -80,7 +81,7 @@ impl Queue {
             match state.jobs.pop_front() {
                 Some(job) => return Some(job),
                 None if state.is_over => return None,
-                None => self.changed.wait(&mut state),
+                None => state = self.changed.wait(state),
             }
         }
     }
@@ -137,7 +138,7 @@ impl Gate {
         }
         let mut due = self.due.lock();
         while *due > 0 {
-            self.idle.wait(&mut due);
+            due = self.idle.wait(due);
         }
     }
 }
@@ -148,6 +149,65 @@ impl Drop for Due {
         *due = due.saturating_sub(1);
         if *due == 0 {
             self.0.idle.notify_all();
+        }
+    }
+}
+
+/// Hands every event of a stream to `tell`, until the gate that is returned is closed. `user` is
+/// destroyed after the last one, on the thread that runs the callbacks.
+pub(super) fn listen<T: Send + 'static>(
+    zk: &Arc<dyn Zk>,
+    dispatcher: &Arc<Dispatcher>,
+    mut events: mpsc::UnboundedReceiver<T>,
+    user: UserData,
+    tell: impl Fn(&UserData, &T) + Copy + Send + 'static,
+) -> Result<Arc<Gate>> {
+    dispatcher.start()?;
+    let gate = Gate::new();
+    let due = gate.enter()?;
+    let (dispatcher, closed) = (Arc::clone(dispatcher), gate.closed());
+    let (user, listening) = (Arc::new(user), Arc::clone(&gate));
+    zk.spawn(Box::pin(async move {
+        tokio::pin!(closed);
+        loop {
+            let event = tokio::select! {
+                biased;
+                () = &mut closed => break,
+                event = events.recv() => event,
+            };
+            let Some(event) = event else { break };
+            let (user, gate) = (Arc::clone(&user), Arc::clone(&listening));
+            dispatcher.push(move || {
+                if !gate.is_closed() {
+                    tell(&user, &event);
+                }
+            });
+        }
+        // The last one that has it, and in the thread that may destroy it.
+        dispatcher.push(move || {
+            drop(user);
+            drop(due);
+        });
+    }));
+    Ok(gate)
+}
+
+/// The one callback of a kind that a handle has, or none.
+#[derive(Default)]
+pub(super) struct Listener(Mutex<Option<Arc<Gate>>>);
+
+impl Listener {
+    /// Puts another one in the place of the one before, which does not run any more when this returns,
+    /// except inside a callback. `owner` is the handle's own end.
+    pub(super) fn replace(&self, owner: &Gate, new: Option<Arc<Gate>>) {
+        let old = std::mem::replace(&mut *self.0.lock(), new.clone());
+        // Freed meanwhile by another thread, which may have looked before this one was here.
+        if let (true, Some(new)) = (owner.is_closed(), &new) {
+            new.close();
+        }
+        if let Some(old) = old {
+            old.close();
+            old.wait_idle();
         }
     }
 }

@@ -8,8 +8,9 @@ use super::mutex::MutexHandle;
 use super::op::Op;
 use super::options::{ClientOptions, MutexOptions};
 use crate::client::process;
+use crate::embedded::Server;
 use crate::error::{Code, Error, Result};
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -21,10 +22,12 @@ pub(super) enum Kind {
     Op = 3,
     ClientOptions = 4,
     MutexOptions = 5,
+    Server = 6,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Client, Self::Mutex, Self::Op, Self::ClientOptions, Self::MutexOptions];
+    const ALL: [Self; 6] =
+        [Self::Client, Self::Mutex, Self::Op, Self::ClientOptions, Self::MutexOptions, Self::Server];
 
     fn of(id: u64) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u64 == id >> KIND_AT)
@@ -37,6 +40,7 @@ impl Kind {
             Self::Op => "zkh_op",
             Self::ClientOptions => "zkh_client_options",
             Self::MutexOptions => "zkh_mutex_options",
+            Self::Server => "zkh_server",
         }
     }
 }
@@ -55,6 +59,7 @@ pub(super) enum Object {
     Op(Arc<Op>),
     ClientOptions(Arc<ClientOptions>),
     MutexOptions(Arc<MutexOptions>),
+    Server(Arc<Server>),
 }
 
 impl Object {
@@ -65,6 +70,7 @@ impl Object {
             Self::Op(_) => Kind::Op,
             Self::ClientOptions(_) => Kind::ClientOptions,
             Self::MutexOptions(_) => Kind::MutexOptions,
+            Self::Server(_) => Kind::Server,
         }
     }
 }
@@ -101,6 +107,7 @@ handled! {
     Op => Op;
     ClientOptions => ClientOptions;
     MutexOptions => MutexOptions;
+    Server => Server;
 }
 
 struct Slot {

@@ -8,8 +8,8 @@ use super::op::zkh_destroy_fn;
 use crate::client::process;
 use crate::client::runtime::spawn_thread;
 use crate::error::{Code, Error, Result};
+use crate::sync::{Condvar, Mutex};
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
@@ -143,7 +143,7 @@ impl Journal {
                     Entry { level: Level::Warn, target: OURS.to_owned(), message: text }
                 }
                 None => {
-                    self.changed.wait(&mut state);
+                    state = self.changed.wait(state);
                     continue;
                 }
             };
@@ -232,7 +232,7 @@ pub unsafe extern "C" fn zkh_log_set_callback(
         let in_callback = is_in_callback();
         // The thread lets go of the old one before it says that it is no longer calling.
         while state.is_calling && !in_callback {
-            journal.changed.wait(&mut state);
+            state = journal.changed.wait(state);
         }
         // Another one may have come while the lock was given up.
         let new = callback.map(|callback| Arc::new(Sink { callback, user }));
@@ -253,4 +253,29 @@ pub unsafe extern "C" fn zkh_log_set_callback(
 #[unsafe(no_mangle)]
 pub extern "C" fn zkh_log_dropped() -> u64 {
     super::boundary::value(|| Ok(journal()?.state.lock().dropped_ever))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Hosts;
+
+    impl Log for Hosts {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn log(&self, _: &Record<'_>) {}
+
+        fn flush(&self) {}
+    }
+
+    #[test]
+    fn a_rust_programs_own_logger_stays() {
+        log::set_logger(&Hosts).expect("the first one");
+        let error = install().expect_err("there is one");
+        assert_eq!(error.code(), Code::UNSUPPORTED);
+        assert!(error.to_string().contains("has a logger already"), "{error}");
+    }
 }

@@ -1,7 +1,7 @@
 //! The C ABI: `include/zkhelper.h` is generated from here.
 //!
-//! Every entry goes through [`boundary`], every handle through [`handles`], every call that waits
-//! through [`op`], and every callback through [`dispatcher`]. What the functions promise to C is said at
+//! Every entry goes through `boundary`, every handle through `handles`, every call that waits
+//! through [`op`], and every callback through `dispatcher`. What the functions promise to C is said at
 //! each of them, in the words that go into the header.
 
 // The only room of this crate that may be unsafe. `# Safety` headings would end up in the header.
@@ -27,4 +27,5 @@ pub mod log;
 pub mod mutex;
 pub mod op;
 pub mod options;
+pub mod server;
 pub mod version;

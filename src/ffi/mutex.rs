@@ -1,16 +1,17 @@
 //! The mutex: a distributed lock.
 
-use super::boundary::bad_argument;
-use super::boundary::{self, UserData, logged, out, out_or_null, status, text, text_or_null, value};
+use super::boundary::{
+    self, UserData, copy_text, logged, out, out_or_null, status, text, text_or_null, value,
+};
 use super::client::{ClientHandle, zkh_client};
 use super::codes::zkh_status;
-use super::dispatcher::Gate;
+use super::dispatcher::{Gate, Listener, listen};
 use super::error::zkh_error;
 use super::handles;
 use super::op::{Cancel, On, zkh_destroy_fn, zkh_done_fn, zkh_op};
 use super::options::{mutex_options, zkh_mutex_options};
 use crate::error::Result;
-use crate::recipes::mutex::Mutex;
+use crate::recipes::mutex::{LostHold, Mutex};
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,11 +26,25 @@ pub struct zkh_mutex {
     pub id: u64,
 }
 
+/// Nothing proved in time that the lock was still held.
+pub const ZKH_LOSS_LEASE_RAN_OUT: i32 = 1;
+/// The lock's session was over.
+pub const ZKH_LOSS_SESSION_OVER: i32 = 2;
+/// Somebody deleted the lock's node.
+pub const ZKH_LOSS_NODE_DELETED: i32 = 3;
+/// The client was closed.
+pub const ZKH_LOSS_CLIENT_CLOSED: i32 = 4;
+
+/// A lock that was held is lost: its fencing token, and why, one of `ZKH_LOSS_…`. It is called on a thread
+/// that runs nothing but these; what waits is refused in it with `ZKH_WOULD_DEADLOCK`. It must not throw.
+pub type zkh_lost_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, token: i64, reason: i32)>;
+
 /// What a [`zkh_mutex`] stands for.
 pub(super) struct MutexHandle {
     mutex: Mutex,
     client: Arc<ClientHandle>,
     gate: Arc<Gate>,
+    on_lost: Listener,
 }
 
 impl MutexHandle {
@@ -87,7 +102,7 @@ pub unsafe extern "C" fn zkh_mutex_new(
         // SAFETY: null, or a handle of the caller's.
         let options = unsafe { mutex_options(options) }?;
         let mutex = Mutex::new(&client.client, path, options)?;
-        let handle = MutexHandle { mutex, client, gate: Gate::new() };
+        let handle = MutexHandle { mutex, client, gate: Gate::new(), on_lost: Listener::default() };
         place.set(zkh_mutex { id: handles::insert(Arc::new(handle))? });
         Ok(())
     };
@@ -204,8 +219,56 @@ pub unsafe extern "C" fn zkh_mutex_interrupt(mutex: zkh_mutex, err: *mut *mut zk
     unsafe { status("zkh_mutex_interrupt", err, body) }
 }
 
-/// Whether this handle holds the lock, as far as that can be known without asking a server; false where the
-/// handle is dead. Any thread.
+/// Sets the callback for losses of this handle's locks, in place of the one before; a null callback sets
+/// none. It is called once for each hold that is lost, by the time that `zkh_mutex_valid_ms` gave at the
+/// latest, also while the server is frozen or cut off. A process that was paused learns it when it goes on.
+/// The one before is not called any more when this returns, except inside a callback. `user_data` is
+/// destroyed by `destroy`, which may be null, once the callback is replaced or the mutex is freed.
+/// Any thread, also in callbacks. Errors: ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_CLOSED, ZKH_OUT_OF_RESOURCES.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_mutex_on_lost(
+    mutex: zkh_mutex,
+    callback: zkh_lost_fn,
+    user_data: *mut c_void,
+    destroy: zkh_destroy_fn,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = || {
+        let user = UserData::new(user_data, destroy);
+        let handle = handles::get::<MutexHandle>(mutex.id)?;
+        let client = &handle.client;
+        let new = callback.map(|callback| {
+            listen(
+                client.client.zk(),
+                &client.urgent,
+                handle.mutex.losses(),
+                user,
+                move |user, lost: &LostHold| {
+                    // SAFETY: the caller gave this callback for this pointer, which is not destroyed yet.
+                    unsafe { callback(user.as_ptr(), lost.token, lost.reason as i32) };
+                },
+            )
+        });
+        handle.on_lost.replace(&handle.gate, new.transpose()?);
+        Ok(())
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_mutex_on_lost", err, body) }
+}
+
+/// How many milliseconds from now the lock that this handle holds is certain to be its own, if nothing renews
+/// it further; 0 where `zkh_mutex_is_held` is false. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn zkh_mutex_valid_ms(mutex: zkh_mutex) -> i64 {
+    value(|| {
+        let handle = handles::get::<MutexHandle>(mutex.id)?;
+        let left = handle.mutex.valid_until().map(|until| until.since(handle.client.client.zk().now()));
+        Ok(left.map_or(0, |left| i64::try_from(left.as_millis()).unwrap_or(i64::MAX)))
+    })
+}
+
+/// Whether this handle holds the lock for certain, at this moment; false where the handle is dead.
+/// Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn zkh_mutex_is_held(mutex: zkh_mutex) -> bool {
     value(|| Ok(handles::get::<MutexHandle>(mutex.id)?.mutex.is_held()))
@@ -224,21 +287,9 @@ pub extern "C" fn zkh_mutex_token(mutex: zkh_mutex) -> i64 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zkh_mutex_path(mutex: zkh_mutex, buffer: *mut c_char, size: usize) -> usize {
     value(|| {
-        if buffer.is_null() && size > 0 {
-            return Err(bad_argument("buffer is a null pointer"));
-        }
         let handle = handles::get::<MutexHandle>(mutex.id);
-        let path = handle.as_ref().map_or("", |handle| handle.mutex.path()).as_bytes();
-        if let Some(room) = size.checked_sub(1) {
-            let length = path.len().min(room);
-            // SAFETY: the buffer is the caller's and has `size` bytes, of which `length` + 1 are written;
-            // the path is ours, so they do not overlap.
-            unsafe {
-                buffer.cast::<u8>().copy_from_nonoverlapping(path.as_ptr(), length);
-                buffer.add(length).write(0);
-            }
-        }
-        Ok(path.len())
+        // SAFETY: null, or `size` bytes of the caller's.
+        unsafe { copy_text(handle.as_ref().map_or("", |handle| handle.mutex.path()), buffer, size) }
     })
 }
 
@@ -256,6 +307,7 @@ pub extern "C" fn zkh_mutex_free(mutex: zkh_mutex) -> zkh_status {
         let handle = handles::remove::<MutexHandle>(mutex.id)?;
         handle.gate.close();
         handle.mutex.close();
+        handle.on_lost.replace(&handle.gate, None);
         handle.gate.wait_idle();
         Ok(())
     })

@@ -7,8 +7,8 @@ use super::dispatcher::{Dispatcher, Due, Gate, freed};
 use super::error::zkh_error;
 use super::handles;
 use crate::error::{Code, Error, Result};
+use crate::sync::{Condvar, Mutex};
 use crate::zk::Zk;
-use parking_lot::{Condvar, Mutex};
 use std::ffi::c_void;
 use std::future::pending;
 use std::sync::Arc;
@@ -91,7 +91,7 @@ impl Waiter {
         loop {
             match outcome.take() {
                 Some(outcome) => return outcome,
-                None => self.there.wait(&mut outcome),
+                None => outcome = self.there.wait(outcome),
             }
         }
     }
@@ -208,5 +208,17 @@ impl On<'_> {
         let dispatcher = Arc::clone(self.dispatcher);
         self.start(Done::Callback { callback, user, due, op: id, dispatcher }, cancel, work);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_breaks_off_still_delivers() {
+        let waiter = Arc::<Waiter>::default();
+        drop(Delivery(Some(Done::Waiter(Arc::clone(&waiter)))));
+        assert_eq!(waiter.wait().map_err(|error| error.code()), Err(Code::PANIC));
     }
 }

@@ -8,7 +8,7 @@ use crate::client::{Auth, Options, WhileSuspended};
 use crate::error::Result;
 use crate::proto::{Acl, permissions};
 use crate::recipes::mutex;
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 use std::time::Duration;
@@ -239,6 +239,26 @@ pub unsafe extern "C" fn zkh_client_options_set_max_frame_bytes(
     unsafe { status("zkh_client_options_set_max_frame_bytes", err, body) }
 }
 
+/// Sets how often the locks of the client are renewed, in milliseconds: one write for all of them. 0, the
+/// default, is a sixth of the session timeout, or of the shortest lease in strict mode.
+/// Any thread. Errors: ZKH_BAD_ARGUMENT unless it is from 0 to 2147483647; ZKH_BAD_HANDLE, ZKH_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_client_options_set_renew_interval_ms(
+    options: zkh_client_options,
+    renew_interval_ms: i64,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = || {
+        set_client(options, |options| {
+            let interval = milliseconds(renew_interval_ms)?;
+            options.renew_interval = (!interval.is_zero()).then_some(interval);
+            Ok(())
+        })
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_client_options_set_renew_interval_ms", err, body) }
+}
+
 /// Adds credentials, which are sent first on every connection. For the scheme "digest", `data` is
 /// "user:password". `data` is copied; it may be null where `len` is 0.
 /// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
@@ -368,4 +388,31 @@ pub unsafe extern "C" fn zkh_mutex_options_add_extra_lock_pattern(
     };
     // SAFETY: `err` is null or a place for a pointer.
     unsafe { status("zkh_mutex_options_add_extra_lock_pattern", err, body) }
+}
+
+/// Turns strict mode on: exclusion whatever the servers' clocks, stalls or partitions do, as long as the
+/// clients' clocks run at about the same rate. A holder believes no longer than `lease_ms` after the last
+/// renewal that a quorum committed; a successor waits `delay_ms` for a holder that did not leave cleanly.
+/// Both in milliseconds. The delay belongs to the path: every client of it has to use the same.
+/// Any thread. Errors: ZKH_BAD_ARGUMENT unless 100 <= lease_ms <= delay_ms <= 86400000; ZKH_BAD_HANDLE,
+/// ZKH_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_mutex_options_set_strict(
+    options: zkh_mutex_options,
+    lease_ms: i64,
+    delay_ms: i64,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = || {
+        let strict = mutex::Strict { lease: milliseconds(lease_ms)?, delay: milliseconds(delay_ms)? };
+        let handle = handles::get::<MutexOptions>(options.id)?;
+        let mut settings = handle.0.lock();
+        let mut changed = settings.options.clone();
+        changed.strict = Some(strict);
+        changed.validate()?;
+        settings.options = changed;
+        Ok(())
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_mutex_options_set_strict", err, body) }
 }

@@ -18,7 +18,7 @@ pub use records::{
     RequestHeader, Stat, WatchMode, WatcherEvent, WatcherType, permissions,
 };
 #[cfg(feature = "embedded")]
-pub(crate) use request::CREATE_FLAGS;
+pub(crate) use request::{CREATE_FLAGS, has_null_data};
 pub use request::{Request, op_code};
 pub use response::Response;
 

@@ -447,6 +447,9 @@ pub struct RequestHeader {
 }
 
 impl RequestHeader {
+    /// Its size on the wire.
+    pub const LEN: usize = 8;
+
     /// Appends it.
     pub fn encode(&self, w: &mut Writer) {
         w.i32(self.xid);

@@ -471,6 +471,22 @@ pub(super) fn encode_create(
     }
 }
 
+/// Whether the body of a create or setData has null for its data. Decoding makes that empty, for clients do not
+/// care; a server keeps the two apart.
+#[cfg(feature = "embedded")]
+pub(crate) fn has_null_data(op: i32, body: &[u8]) -> bool {
+    let mut r = Reader::new(body);
+    let has_data = matches!(
+        op,
+        op_code::CREATE
+            | op_code::CREATE2
+            | op_code::CREATE_CONTAINER
+            | op_code::CREATE_TTL
+            | op_code::SET_DATA
+    );
+    has_data && r.bytes("path").is_ok() && r.i32("data") == Ok(-1)
+}
+
 /// The field of a create request that names its mode. A mode it cannot have is an argument that a server
 /// refuses, where any other field that cannot be read is a record that it cannot read.
 pub(crate) const CREATE_FLAGS: &str = "flags";

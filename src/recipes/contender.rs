@@ -1,5 +1,7 @@
 //! Who contends for a lock: the children of its path whose names end in a sequence number.
 
+use crate::mutant::{Mutant, mutated};
+
 /// What goes before the sequence number in the names of this library's lock nodes, of the old Go
 /// package's, of Curator's and of go-zookeeper's.
 pub const LOCK_PREFIX: &str = "lock-";
@@ -43,6 +45,10 @@ pub fn contenders(children: Vec<String>, extra: &[String]) -> Vec<Contender> {
         .into_iter()
         .filter_map(|name| sequence(&name, extra).map(|sequence| Contender { sequence, name }))
         .collect();
+    if mutated(Mutant::NameOrder) {
+        found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        return found;
+    }
     found.sort_unstable_by(|a, b| (a.sequence, &a.name).cmp(&(b.sequence, &b.name)));
     found
 }

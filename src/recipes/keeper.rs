@@ -10,10 +10,11 @@
 use super::node::{LockNode, is_passing, step};
 use crate::client::{State, StateEvent};
 use crate::error::{Code, Error};
+use crate::mutant::{Mutant, mutated};
 use crate::proto::{EventType, MultiOp, Response};
+use crate::sync::Mutex as Locked;
 use crate::time::Time;
 use crate::zk::{BoxFuture, Watch, WatchEventKind, Zk};
-use parking_lot::Mutex as Locked;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -67,6 +68,8 @@ pub(super) struct Kept {
     lease: Option<Duration>,
     fate: Locked<Fate>,
     changed: Notify,
+    /// Wakes the keeper.
+    urgent: Arc<Notify>,
 }
 
 struct Fate {
@@ -141,7 +144,12 @@ impl Kept {
     pub(super) fn tell(&self, on_lost: Box<dyn FnOnce(Loss) + Send>) {
         let mut fate = self.fate.lock();
         match fate.lost {
-            None => fate.on_lost = Some(on_lost),
+            None => {
+                fate.on_lost = Some(on_lost);
+                drop(fate);
+                // The keeper may sleep past the end of a lease that nobody was to be told of so far.
+                self.urgent.notify_one();
+            }
             Some(loss) => {
                 drop(fate);
                 on_lost(loss);
@@ -195,6 +203,8 @@ struct Nodes {
     running: bool,
     /// A renewal is wanted now.
     wanted: bool,
+    /// The client is being closed: nothing is kept any more.
+    closed: bool,
 }
 
 impl fmt::Debug for Keeper {
@@ -232,16 +242,17 @@ impl Keeper {
         renewed: Time,
         lease: Option<Duration>,
     ) -> Keeping {
-        let fate =
-            Fate { lost: None, renewed, watched_on: None, watching: false, released: false, on_lost: None };
+        let mut state = self.state.lock();
+        let lost = state.closed.then_some(Loss::ClientClosed);
+        let fate = Fate { lost, renewed, watched_on: None, watching: false, released: false, on_lost: None };
         let kept = Arc::new(Kept {
             zk: Arc::clone(zk),
             node,
             lease,
             fate: Locked::new(fate),
             changed: Notify::new(),
+            urgent: Arc::clone(&self.urgent),
         });
-        let mut state = self.state.lock();
         let id = state.next;
         state.next += 1;
         state.kept.insert(id, Arc::clone(&kept));
@@ -253,6 +264,15 @@ impl Keeper {
             self.urgent.notify_one();
         }
         Keeping { keeper: Arc::clone(self), id, kept }
+    }
+
+    /// The client is about to end its session, and with it every lock: their holders hear of it before
+    /// a server does, since the next one in line may have the lock before the client is closed.
+    pub(crate) fn close(&self) {
+        self.state.lock().closed = true;
+        for (_, kept) in self.all() {
+            kept.lose(Loss::ClientClosed);
+        }
     }
 
     /// The node was read as ours on this connection, with this watch armed.
@@ -370,7 +390,7 @@ impl Keeper {
         let mut first_end = Time::NEVER;
         for (id, kept) in self.all() {
             // Who waits to be valid for the first time is told by `refresh`, and has no one to tell yet.
-            let told = kept.fate.lock().on_lost.is_some();
+            let told = kept.fate.lock().on_lost.is_some() && !mutated(Mutant::LossNotTold);
             if told && kept.is_valid() {
                 first_end = first_end.min(kept.valid_until() - SLACK);
             }
@@ -460,7 +480,9 @@ impl Keeper {
                     for kept in &frame {
                         let mut fate = kept.fate.lock();
                         if fate.lost.is_none() && fate.watched_on == Some(answer.connection) {
-                            fate.renewed = fate.renewed.max(answer.sent_at);
+                            let renewed =
+                                if mutated(Mutant::LeaseFromAnswer) { zk.now() } else { answer.sent_at };
+                            fate.renewed = fate.renewed.max(renewed);
                         }
                     }
                 }

@@ -8,7 +8,7 @@
 //! In default mode `valid_until` counts on the servers' session timeout. In strict mode ([`Strict`]) it counts on
 //! nothing of the servers: a holder believes no longer than its lease after the last renewal
 //! that a quorum committed, and a successor that cannot see that everybody before it left cleanly waits that
-//! long. Who left cleanly is written in the parent's data ([`Marker`]), in the transaction that
+//! long. Who left cleanly is written in the parent's data (`marker.rs`), in the transaction that
 //! deletes the node, so a clean hand-over costs no delay.
 //!
 //! An acquire runs as a task of its own. Whoever asked for it may stop waiting at any moment; the task
@@ -22,11 +22,12 @@ use super::node::{self, LockNode, Pause, Removal, is_passing, step};
 use super::patience::Patience;
 use crate::client::Client;
 use crate::error::{Code, Error, Result};
+use crate::mutant::{Mutant, mutated};
 use crate::path;
 use crate::proto::{Acl, CreateMode, EventType, MultiOp, MultiResult, Request, Response, Stat, permissions};
+use crate::sync::Mutex as Locked;
 use crate::time::Time;
 use crate::zk::{OpOptions, Reply, WatchEventKind, Zk};
-use parking_lot::Mutex as Locked;
 use serde_json::{Map, Value};
 use std::fmt;
 use std::future::Future;
@@ -96,7 +97,8 @@ impl MutexOptions {
         Ok(())
     }
 
-    fn validate(&self) -> Result<()> {
+    /// Refuses values that cannot work.
+    pub fn validate(&self) -> Result<()> {
         let refuse = |why: String| Err(Error::new(Code::BAD_ARGUMENT).because(why));
         if self.acl.is_empty() {
             return refuse("the access control list is empty: nobody could use the lock".to_owned());
@@ -279,6 +281,12 @@ impl Mutex {
         self.inner.kept().filter(|kept| kept.is_valid()).map(|kept| kept.valid_until())
     }
 
+    /// The token and [`Mutex::valid_until`] as they stand, without the look that makes a loss final.
+    #[cfg(feature = "simulation")]
+    pub fn peek(&self) -> Option<(i64, Time)> {
+        self.inner.kept().map(|kept| (kept.node.czxid, kept.valid_until()))
+    }
+
     /// The locks that this handle held and lost, each once, from now on.
     pub fn losses(&self) -> mpsc::UnboundedReceiver<LostHold> {
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -334,6 +342,10 @@ impl Mutex {
     /// Ends the wait of one acquire on this handle with [`Code::INTERRUPTED`]. If none is waiting the
     /// interrupt is remembered, and ends the next one at its beginning. A lock that is held stays so.
     pub fn interrupt(&self) {
+        if mutated(Mutant::LostInterrupt) {
+            self.inner.interrupt.notify_waiters();
+            return;
+        }
         self.inner.interrupt.notify_one();
     }
 
@@ -560,7 +572,7 @@ impl Inner {
             biased;
             outcome = &mut creation => outcome,
             error = waiting.patience.over(), if !waiting.try_only => {
-                if let Some(creation) = creation.withdraw() {
+                if let Some(creation) = creation.withdraw().filter(|_| !mutated(Mutant::CancelLeaksNode)) {
                     self.clean_up(self.forget(Some(creation), id, session)).await;
                 }
                 return Err(error.into());
@@ -712,10 +724,14 @@ impl Inner {
                 }
             } else {
                 self.wait_for(waiting, own, before).await?;
+                if mutated(Mutant::EventIsTurn) {
+                    break self.zk.now();
+                }
             }
             seen = self.look(waiting, own.session, knowledge).await?;
         };
         let keeping = keeping.unwrap_or_else(|| self.keep(own, sent));
+        let gone = if mutated(Mutant::DelayFromOwnCreation) { sent } else { gone };
         self.wait_out(waiting, own, gone, knowledge).await?;
         loop {
             waiting.with(self.keeper.refresh(&keeping.kept)).await??;
@@ -770,6 +786,8 @@ impl Inner {
                     Ok(read) => read,
                     // Whether there is a marker is not for us to see, nor was it for anybody like us.
                     Err(error) if error.code() == Code::NO_AUTH => return Ok(true),
+                    // The parent went, and our node with it.
+                    Err(error) if error.code() == Code::NO_NODE => return Err(Setback::Again),
                     Err(error) if is_passing(&error) => return Ok(false),
                     Err(error) => return Err(error.into()),
                 }
@@ -778,12 +796,6 @@ impl Inner {
         knowledge.mark = None;
         let context = |error: Error| Setback::Fail(error.during("lock", Some(&self.path)));
         let refuse = |why: String| Err(context(Error::new(Code::BAD_ARGUMENT).because(why)));
-        if self.options.strict.is_some() && stat.ephemeral_owner != 0 {
-            return refuse(
-                "strict mode needs a plain parent: one that the server removes begins its numbers again"
-                    .to_owned(),
-            );
-        }
         match (ParentData::parse(&data, stat.czxid), self.options.strict) {
             (ParentData::Marker(marker), Some(strict)) if marker.delay != strict.delay => refuse(format!(
                 "the delay of this path is {} ms, not {} ms",
@@ -797,10 +809,12 @@ impl Inner {
             (ParentData::Foreign, Some(_)) => refuse(
                 "strict mode keeps its marker in the parent's data, and there is other data".to_owned(),
             ),
+            (ParentData::None, Some(_)) if mutated(Mutant::UnmarkedIsClean) => Ok(true),
             (ParentData::None, Some(strict)) => {
                 let fresh = Marker::new(stat.czxid, strict.delay).render();
                 let set = self.zk.set(&self.path, &fresh, stat.version, step(&self.zk, session));
                 match waiting.with(set).await? {
+                    Err(error) if error.code() == Code::NO_NODE => Err(Setback::Again),
                     Err(error) if error.code() != Code::BAD_VERSION && !is_passing(&error) => {
                         Err(error.into())
                     }
@@ -820,6 +834,9 @@ impl Inner {
         seen: Time,
         knowledge: &Knowledge,
     ) -> Result<(), Setback> {
+        if mutated(Mutant::NoWaitOut) {
+            return Ok(());
+        }
         let Some(mark) = &knowledge.mark else { return Ok(()) };
         if mark.marker.is_clean_before(own.sequence, &knowledge.outlived) {
             return Ok(());
@@ -854,6 +871,9 @@ impl Inner {
             let (read, watch) = self.zk.get_watch(&at, step(&self.zk, own.session));
             match waiting.with(read).await? {
                 Ok(_) => {}
+                Err(error) if error.code() == Code::NO_NODE && mutated(Mutant::WaitsForGone) => {
+                    waiting.with(std::future::pending::<()>()).await?;
+                }
                 Err(error) if error.code() == Code::NO_NODE => return Ok(()),
                 Err(error) if is_passing(&error) => {
                     waiting.with(pause.rest(&self.zk)).await?;
@@ -981,6 +1001,9 @@ impl Inner {
 
     /// Runs a clean-up that outlives us, and waits for it as long as that is likely to help.
     async fn clean_up<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        if mutated(Mutant::NoCleanUpSuspended) && !self.zk.session().connected {
+            return None;
+        }
         let (done, finished) = oneshot::channel();
         self.zk.spawn(Box::pin(async move {
             let _ = done.send(work.await);
@@ -1076,7 +1099,12 @@ impl Inner {
     /// The going of a waiter that never held.
     fn give_up(&self, node: LockNode, mark: Option<Mark>) -> impl Future<Output = Removal> + Send + use<> {
         let sequence = node.sequence;
-        leave(Arc::clone(&self.zk), self.path.clone(), node, mark, move |marker| marker.given_up(sequence))
+        leave(Arc::clone(&self.zk), self.path.clone(), node, mark, move |marker| {
+            if mutated(Mutant::GiveUpMarksClean) {
+                return marker.released(sequence);
+            }
+            marker.given_up(sequence)
+        })
     }
 }
 

@@ -3,9 +3,11 @@
 
 use super::{contender, contents};
 use crate::error::{Code, Error, Result};
+use crate::mutant::{Mutant, mutated};
 use crate::path;
-use crate::proto::{MultiOp, Response, Stat};
+use crate::proto::{MultiOp, MultiResult, Response, Stat};
 use crate::zk::{OpOptions, Reply, Zk};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,7 +118,7 @@ pub(super) async fn remove(zk: Arc<dyn Zk>, node: LockNode, mut doubt: bool) -> 
         while error.code() == Code::OUTCOME_UNKNOWN {
             doubt = true;
             match zk.exists(&node.path, step(&zk, node.session)).await {
-                Ok(Some(stat)) if stat.czxid == node.czxid => break,
+                Ok(Some(stat)) if stat.czxid == node.czxid || mutated(Mutant::CzxidNotCompared) => break,
                 Ok(_) => return Removal::Deleted,
                 Err(error) if is_session_over(&error) => return Removal::SessionOver,
                 Err(error) if !is_passing(&error) => return Removal::Refused(error),
@@ -138,6 +140,9 @@ pub(super) async fn recover(
     id: &str,
     session: i64,
 ) -> Result<Option<(String, Stat)>> {
+    if mutated(Mutant::NoLook) {
+        return Ok(None);
+    }
     let mut pause = Pause::new();
     loop {
         match look(zk, parent, id, session).await {
@@ -147,8 +152,27 @@ pub(super) async fn recover(
     }
 }
 
+/// Commits a transaction behind everything that the session sent before.
+fn barrier(
+    zk: &Arc<dyn Zk>,
+    parent: &str,
+    session: i64,
+) -> impl Future<Output = Result<Vec<MultiResult>>> + use<> {
+    let options = step(zk, session);
+    let sync = mutated(Mutant::SyncAsBarrier).then(|| zk.sync(parent, options));
+    let checks = vec![MultiOp::Check { path: parent.to_owned(), version: -1 }];
+    let multi = (sync.is_none() && !mutated(Mutant::NoBarrier)).then(|| zk.multi(checks, options));
+    async move {
+        match (sync, multi) {
+            (Some(sync), _) => sync.await.map(|()| Vec::new()),
+            (_, Some(multi)) => multi.await,
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
 async fn look(zk: &Arc<dyn Zk>, parent: &str, id: &str, session: i64) -> Result<Option<(String, Stat)>> {
-    let barrier = zk.multi(vec![MultiOp::Check { path: parent.to_owned(), version: -1 }], step(zk, session));
+    let barrier = barrier(zk, parent, session);
     let ephemerals = zk.ephemerals(parent, step(zk, session));
     match barrier.await {
         Ok(_) => {}
@@ -171,7 +195,10 @@ async fn look(zk: &Arc<dyn Zk>, parent: &str, id: &str, session: i64) -> Result<
     let reads: Vec<_> = mine.iter().map(|at| zk.get(at, step(zk, session))).collect();
     for (at, read) in mine.iter().zip(reads) {
         match read.await {
-            Ok((data, stat)) if stat.ephemeral_owner == session && contents::has_id(&data, id) => {
+            Ok((data, stat))
+                if stat.ephemeral_owner == session
+                    && (contents::has_id(&data, id) || mutated(Mutant::AnyOwnNode)) =>
+            {
                 return Ok(Some((at.clone(), stat)));
             }
             Ok(_) => {}

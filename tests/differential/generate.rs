@@ -13,12 +13,14 @@ pub(crate) enum Op {
     Request(Request),
     /// An operation's number and the words of its body.
     Raw(i32, Vec<i32>),
+    /// The same request with null for its data.
+    NullData(Request),
 }
 
 impl Op {
     pub(crate) fn code(&self) -> i32 {
         match self {
-            Self::Request(request) => request.op_code(),
+            Self::Request(request) | Self::NullData(request) => request.op_code(),
             Self::Raw(code, _) => *code,
         }
     }
@@ -52,12 +54,15 @@ impl std::fmt::Debug for Op {
             Self::Request(Request::SetWatches { relative_zxid, data, exist, child }) => {
                 write!(f, "setWatches {relative_zxid} {data:?} {exist:?} {child:?}")
             }
+            Self::NullData(request) => write!(f, "{request:?} with null data"),
             Self::Request(request) => write!(f, "{request:?}"),
             Self::Raw(code, body) => write!(f, "operation {code} {body:x?}"),
         }
     }
 }
 
+/// A change of the ensemble, which servers refuse as they are set up here.
+const RECONFIG: i32 = 16;
 /// Names that have any access control list.
 const ANY: [&str; 3] = ["a", "b", "c"];
 /// Names that are always open to everybody.
@@ -89,7 +94,8 @@ impl Generator {
     /// A node that only the expiry of its session removes.
     pub(crate) fn marker(&mut self) -> (Op, String) {
         self.markers += 1;
-        let path = format!("{}/marker{}", self.root, self.markers);
+        // Beside the root, which may be gone or closed to everybody.
+        let path = format!("{}-marker{}", self.root, self.markers);
         (Op::Request(create(path.clone(), CreateMode::Ephemeral, open())), path)
     }
 
@@ -205,8 +211,12 @@ impl Generator {
         }
     }
 
-    fn create_parts(&self, rng: &mut Rng, in_multi: bool) -> (String, Vec<Acl>, CreateMode, i64, bool) {
-        let path = self.any_path(rng);
+    fn create_parts(
+        &self,
+        rng: &mut Rng,
+        path: String,
+        in_multi: bool,
+    ) -> (String, Vec<Acl>, CreateMode, i64, bool) {
         // A name that a sequence number is appended to may end with a slash.
         let path = if rng.u8(0..30) == 0 { format!("{path}/") } else { path };
         let acl = self.acl(rng, &path);
@@ -229,12 +239,29 @@ impl Generator {
         (path, acl, mode, ttl_ms, with_stat)
     }
 
-    fn multi_op(&self, rng: &mut Rng) -> MultiOp {
-        let path = self.any_path(rng);
+    /// Operations that are about each other: on one node, its parent and its children.
+    fn multi(&self, rng: &mut Rng) -> Vec<MultiOp> {
+        let focus = self.path(rng);
+        let parent = focus.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned();
+        let count = rng.usize(0..7);
+        (0..count)
+            .map(|_| {
+                let path = match rng.u8(0..10) {
+                    0..5 => focus.clone(),
+                    5..7 => format!("{focus}/{}", name(rng)),
+                    7 => parent.clone(),
+                    _ => self.any_path(rng),
+                };
+                self.multi_op(rng, path)
+            })
+            .collect()
+    }
+
+    fn multi_op(&self, rng: &mut Rng, path: String) -> MultiOp {
         let version = version(rng);
         match rng.u8(0..10) {
             0..4 => {
-                let (path, acl, mode, ttl_ms, with_stat) = self.create_parts(rng, true);
+                let (path, acl, mode, ttl_ms, with_stat) = self.create_parts(rng, path, true);
                 MultiOp::Create { path, data: data(rng), acl, mode, ttl_ms, with_stat }
             }
             4..6 => MultiOp::Delete { path, version },
@@ -246,13 +273,18 @@ impl Generator {
     pub(crate) fn operation(&self, rng: &mut Rng) -> Op {
         let path = self.any_path(rng);
         let version = version(rng);
-        Op::Request(match rng.u8(0..100) {
+        let null_data = rng.u8(0..10) == 0;
+        let request = match rng.u8(0..100) {
             0..24 => {
-                let (path, acl, mode, ttl_ms, with_stat) = self.create_parts(rng, false);
-                Request::Create { path, data: data(rng), acl, mode, ttl_ms, with_stat }
+                let (path, acl, mode, ttl_ms, with_stat) = self.create_parts(rng, path, false);
+                let data = if null_data { Vec::new() } else { data(rng) };
+                Request::Create { path, data, acl, mode, ttl_ms, with_stat }
             }
             24..36 => Request::Delete { path, version },
-            36..44 => Request::SetData { path, data: data(rng), version },
+            36..44 => {
+                let data = if null_data { Vec::new() } else { data(rng) };
+                Request::SetData { path, data, version }
+            }
             44..52 => {
                 let may = self.has_39 || Self::is_open(&path);
                 let watch = self.one_shot(rng, &path);
@@ -267,7 +299,7 @@ impl Generator {
                 let path = if path.len() > self.root.len() { path } else { self.path(rng) };
                 Request::SetAcl { acl: self.acl(rng, &path), path, version: -1 }
             }
-            75..85 => Request::Multi((0..rng.usize(0..5)).map(|_| self.multi_op(rng)).collect()),
+            75..85 => Request::Multi(self.multi(rng)),
             85..87 => Request::MultiRead(
                 (0..rng.usize(0..4))
                     .map(|_| {
@@ -288,7 +320,11 @@ impl Generator {
             94 => Request::WhoAmI,
             95..98 => return self.set_watches(rng),
             _ => return unreadable(rng, self.has_39),
-        })
+        };
+        match request {
+            Request::Create { .. } | Request::SetData { .. } if null_data => Op::NullData(request),
+            request => Op::Request(request),
+        }
     }
 
     fn add_watch(&self, rng: &mut Rng) -> Op {
@@ -324,7 +360,8 @@ impl Generator {
 
     /// What a client sends that comes back with its watches.
     pub(crate) fn set_watches(&self, rng: &mut Rng) -> Op {
-        let relative_zxid = rng.i64((self.last_zxid - 60).max(0)..=self.last_zxid);
+        let missed = if rng.bool() { 60 } else { 6 };
+        let relative_zxid = rng.i64((self.last_zxid - missed).max(0)..=self.last_zxid);
         let mut paths = |watched: bool| -> Vec<String> {
             (0..rng.usize(0..4))
                 .map(|_| self.path(rng))
@@ -365,16 +402,17 @@ impl Generator {
 /// A body that ends early, or claims what there is not. Other writes than a transaction are left out on 3.8,
 /// where they use up a zxid.
 fn unreadable(rng: &mut Rng, has_39: bool) -> Op {
-    let bodies: [(i32, &[i32]); 7] = [
+    let bodies: [(i32, &[i32]); 8] = [
         (op_code::GET_DATA, &[]),
         (op_code::MULTI, &[op_code::CREATE]),
         (op_code::EXISTS, &[-2]),
         (op_code::SET_WATCHES, &[0, 0, 5]),
+        (RECONFIG, &[-1, -1, -1, -1, -1]),
         (op_code::SET_DATA, &[100, 0]),
         (op_code::CREATE, &[i32::MAX]),
         (op_code::DELETE, &[1]),
     ];
-    let (op, body) = bodies[rng.usize(0..if has_39 { 7 } else { 4 })];
+    let (op, body) = bodies[rng.usize(0..if has_39 { 8 } else { 5 })];
     Op::Raw(op, body.to_vec())
 }
 

@@ -5,14 +5,15 @@ use crate::wire::{Wire, handshake};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use zkhelper::proto::{
-    Acl, MultiResult, Reader, ReplyHeader, Request, RequestHeader, Response, Stat, WatcherEvent, Writer, xid,
+    Acl, MultiResult, Reader, ReplyHeader, Request, RequestHeader, Response, Stat, WatcherEvent, Writer,
+    op_code, xid,
 };
 
 /// Something that a session heard.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Line {
     /// An answer: the request's number in its session, the server's state, and an error or a body.
-    Reply { xid: i32, zxid: i64, err: i32, body: Option<Response> },
+    Reply { xid: i32, zxid: i64, err: i32, body: Option<Response>, null_data: bool },
     /// A watch event.
     Event { zxid: i64, event: WatcherEvent },
     /// The server closed the connection.
@@ -159,13 +160,20 @@ impl Side {
             };
             let op_code = op.code();
             connection.pending.insert(xid, op_code);
-            w.frame(|w| {
-                RequestHeader { xid, op: op_code }.encode(w);
-                match op {
-                    Op::Request(request) => with_absolute_zxid(request, base).encode(w),
-                    Op::Raw(_, body) => body.iter().for_each(|word| w.i32(*word)),
-                }
-            });
+            let mut frame = Writer::new();
+            RequestHeader { xid, op: op_code }.encode(&mut frame);
+            match op {
+                Op::Request(request) => with_absolute_zxid(request, base).encode(&mut frame),
+                Op::NullData(request) => request.encode(&mut frame),
+                Op::Raw(_, body) => body.iter().for_each(|word| frame.i32(*word)),
+            }
+            let mut frame = frame.into_bytes();
+            if let Op::NullData(request) = op {
+                // The data is empty: −1 takes the place of its length.
+                let at = RequestHeader::LEN + 4 + request.path().map_or(0, str::len);
+                frame[at..at + 4].fill(0xff);
+            }
+            w.bytes(&frame);
         }
         connection.wire.write(&w.into_bytes());
     }
@@ -226,13 +234,26 @@ impl Side {
             return Some(Line::Event { zxid, event });
         }
         if header.xid == xid::PING {
-            return Some(Line::Reply { xid: header.xid, zxid: 0, err: header.err, body: None });
+            return Some(Line::Reply {
+                xid: header.xid,
+                zxid: 0,
+                err: header.err,
+                body: None,
+                null_data: false,
+            });
         }
         let op = *connection.pending.get(&header.xid).expect("an answer to what was asked");
+        let null_data = op == op_code::GET_DATA && r.clone().i32("data") == Ok(-1);
         let body = (header.err == 0)
             .then(|| Response::decode(op, r).unwrap_or_else(|e| panic!("answer to operation {op}: {e}")))
             .map(|body| self.comparable(body));
-        Some(Line::Reply { xid: header.xid, zxid: self.relative(header.zxid), err: header.err, body })
+        Some(Line::Reply {
+            xid: header.xid,
+            zxid: self.relative(header.zxid),
+            err: header.err,
+            body,
+            null_data,
+        })
     }
 
     /// Transactions are counted from the start of the comparison; those that are none stay as they are.

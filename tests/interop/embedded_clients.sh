@@ -34,25 +34,24 @@ expect() {
 }
 
 if ! skipped kazoo; then
-    python3 -m venv "$work/venv"
-    "$work/venv/bin/pip" install --quiet --disable-pip-version-check kazoo==2.11.0
-    timeout 120 "$work/venv/bin/python" "$here/embedded_kazoo.py" "$address"
+    clients=$("$here/prepare.sh" kazoo)
+    timeout 120 "$clients/venv/bin/python" "$here/embedded_kazoo.py" "$address"
 fi
 
 if ! skipped go; then
-    (cd "$here/go" && GOFLAGS=-mod=mod go build -o "$work/interop" .)
-    timeout 120 "$work/interop" "$address"
+    clients=$("$here/prepare.sh" go)
+    timeout 120 "$clients/go/clients" "$address"
 fi
 
 if ! skipped cli_mt; then
     cli=$(command -v cli_mt || echo /usr/lib/zookeeper/bin/cli_mt)
     # It answers when the answer comes, and quits at once when it is told to.
-    for line in 'create /fromc' 'set /fromc hello' 'get /fromc' 'create +es /fromc/n-' 'ls2 /fromc' 'wexists /later' \
-        'create +c /later' 'sync /fromc' 'quit'; do
+    for line in 'create /fromc' 'set /fromc hello' 'get /fromc' 'create +es /fromc/n-' 'ls2 /fromc' 'wexists /later-c' \
+        'create +c /later-c' 'sync /fromc' 'quit'; do
         echo "$line"
         sleep 0.3
     done | timeout 60 "$cli" "$address" > "$work/cli_mt" 2>&1 || :
-    expect "$work/cli_mt" '^hello$' 'name = /fromc/n-0000000000' '^.n-0000000000' 'Watcher CREATED_EVENT.*' 'name = /later'
+    expect "$work/cli_mt" '^hello$' 'name = /fromc/n-0000000000' '^.n-0000000000' 'Watcher CREATED_EVENT.*' 'name = /later-c'
     echo "cli_mt: create, set, get, sequence, children, exists watch, container, sync"
 fi
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -219,18 +219,21 @@ fn proxies() -> &'static tokio::runtime::Handle {
 /// Takes connections until the proxy is dropped.
 async fn serve(shared: Arc<Shared>, address: SocketAddr, mut orders: mpsc::UnboundedReceiver<Refuse>) {
     let mut listener: Option<TcpListener> = None;
+    // While connections are refused the port is kept, bound and not listened at, or another program takes it.
+    let mut kept: Option<TcpSocket> = None;
     loop {
         tokio::select! {
             biased;
             order = orders.recv() => {
                 let Some(Refuse { on, done }) = order else { return };
-                let result = match (on, &listener) {
-                    (true, _) => {
-                        listener = None;
-                        Ok(())
-                    }
-                    (false, Some(_)) => Ok(()),
-                    (false, None) => TcpListener::bind(address).await.map(|bound| listener = Some(bound)),
+                let result = if on {
+                    listener = None;
+                    if kept.is_none() { bound(address).map(|socket| kept = Some(socket)) } else { Ok(()) }
+                } else if listener.is_none() {
+                    let socket = kept.take().map_or_else(|| bound(address), Ok);
+                    socket.and_then(|socket| socket.listen(1024)).map(|heard| listener = Some(heard))
+                } else {
+                    Ok(())
                 };
                 let _ = done.send(result);
             }
@@ -250,6 +253,13 @@ async fn serve(shared: Arc<Shared>, address: SocketAddr, mut orders: mpsc::Unbou
             }
         }
     }
+}
+
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 async fn accept(listener: Option<&TcpListener>) -> TcpStream {

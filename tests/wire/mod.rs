@@ -187,6 +187,9 @@ impl Session {
     }
 }
 
+/// The time to live of nodes that are to have one.
+const SHORT_MS: i64 = 1;
+
 /// A create of a node open to everybody.
 pub fn create(path: &str, mode: CreateMode) -> Request {
     Request::Create {
@@ -194,7 +197,7 @@ pub fn create(path: &str, mode: CreateMode) -> Request {
         data: Vec::new(),
         acl: vec![Acl::world(permissions::ALL)],
         mode,
-        ttl_ms: if mode.has_ttl() { 1 } else { 0 },
+        ttl_ms: if mode.has_ttl() { SHORT_MS } else { 0 },
         with_stat: mode.has_ttl() || mode == CreateMode::Container,
     }
 }

@@ -741,6 +741,19 @@ fn close_is_bounded_when_no_reply_comes() {
 }
 
 #[test]
+fn close_whose_connection_breaks_is_sent_again_on_the_next() {
+    let mut rig = Rig::connected("a:1", Options::default());
+    rig.logical.close(rig.now, rig.now + ms(3000));
+    rig.sent();
+    rig.lose();
+    rig.connect(&handshake(SESSION, 6000));
+    let sent = rig.sent_one();
+    assert_eq!(sent.request, Request::CloseSession);
+    rig.feed(&error(sent.xid, 1, 0));
+    assert_eq!(rig.logical.state(), State::Closed);
+}
+
+#[test]
 fn a_second_close_does_not_wait_for_a_longer_first_one() {
     let mut rig = Rig::connected("a:1", Options::default());
     rig.logical.close(rig.now, rig.now + ms(60_000));
@@ -758,12 +771,11 @@ fn close_while_suspended_reconnects_to_end_the_session_and_is_bounded() {
     let mut waiting = rig.ask(set("/a"));
     rig.logical.close(rig.now, rig.now + ms(3000));
     rig.advance(ms(0));
-    let error = waiting.err();
-    assert_eq!(error.code(), Code::CLOSED);
+    assert_eq!(waiting.err().code(), Code::CLOSED);
     rig.connect(&handshake(SESSION, 6000));
     let sent = rig.sent_one();
     assert_eq!(sent.request, Request::CloseSession);
-    rig.feed(&error_free(sent.xid));
+    rig.feed(&error(sent.xid, 1, 0));
     assert_eq!(rig.logical.state(), State::Closed);
 
     let mut rig = Rig::connected("a:1", Options::default());
@@ -783,10 +795,6 @@ fn close_while_suspended_reconnects_to_end_the_session_and_is_bounded() {
         Some((State::Closed, true)),
         "it is gone"
     );
-}
-
-fn error_free(xid: i32) -> Vec<u8> {
-    error(xid, 1, 0)
 }
 
 #[test]

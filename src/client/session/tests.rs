@@ -449,7 +449,8 @@ fn bytes_that_break_the_protocol_end_the_connection_with_an_error_that_names_the
 #[test]
 fn an_answer_to_nothing_ends_the_connection() {
     let mut rig = Rig::up();
-    rig.feed(&reply(1, 1, &data()));
+    rig.feed(&reply(1, i64::MAX, &data()));
+    assert_eq!(rig.session.last_zxid(), 0, "nor does it lock the session out of honest servers");
     assert!(rig.down_reason().detail().contains("which was not sent"));
 }
 

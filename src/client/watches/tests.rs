@@ -77,6 +77,22 @@ fn a_recursive_watch_sees_everything_below_and_no_lists_of_children() {
 }
 
 #[test]
+fn a_list_of_children_is_watched_also_where_a_recursive_watch_takes_its_place() {
+    let mut watches = Watches::new("/app");
+    let mut list = once(&mut watches, "/app/a", 1, Kind::Child);
+    watches.fire(EventType::Deleted, "/app/a/b");
+    assert!(ready(&mut list).is_none(), "without a recursive watch the server's own event will come");
+    drop(stays(&mut watches, "/app/a", 2, WatchMode::PersistentRecursive));
+    watches.remove("/app/a", 2);
+    watches.fire(EventType::DataChanged, "/app/a/b");
+    watches.fire(EventType::Created, "/app/a/b/c");
+    assert!(ready(&mut list).is_none());
+    watches.fire(EventType::Created, "/app/a/b");
+    let event = ready(&mut list).expect("an event").expect("an event");
+    assert_eq!((event.kind, event.path.as_str()), (WatchEventKind::Node(EventType::ChildrenChanged), "/a"));
+}
+
+#[test]
 fn an_event_of_any_path_is_harmless() {
     let mut watches = Watches::new("/app");
     let mut stream = stays(&mut watches, "/app", 1, WatchMode::PersistentRecursive);

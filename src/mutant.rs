@@ -1,0 +1,106 @@
+//! Known errors of lock libraries, put back one at a time to see that the simulator finds them.
+//!
+//! Without the feature `simulation`, [`mutated`] is the constant `false` and nothing of this is compiled in.
+
+/// An error that can be put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(not(feature = "simulation"), allow(unreachable_pub, reason = "it is public with the feature"))]
+pub enum Mutant {
+    /// After a creation that was not answered, looks at once, with no transaction committed before.
+    NoBarrier,
+    /// After a creation that was not answered, looks behind a `sync` in place of a transaction.
+    SyncAsBarrier,
+    /// Takes any node of its own session for the one whose creation was not answered.
+    AnyOwnNode,
+    /// Believes that a creation which was not answered was not applied.
+    NoLook,
+    /// Sends a creation again after a reconnect.
+    CreateAgain,
+    /// Takes the deletion of the node before its own as its turn, without listing again.
+    EventIsTurn,
+    /// Orders contenders by their whole names.
+    NameOrder,
+    /// Does not clean up while no server is connected.
+    NoCleanUpSuspended,
+    /// Leaves the node of an acquire that was cancelled before its creation was answered.
+    CancelLeaksNode,
+    /// Forgets an interrupt when nobody waits for it at that moment.
+    LostInterrupt,
+    /// Does not arm one-shot watches again after a reconnect.
+    WatchesNotRearmed,
+    /// Waits for the deletion of a node that is gone already.
+    WaitsForGone,
+    /// Repeats a deletion without looking whether the node there is its own.
+    CzxidNotCompared,
+    /// Believes in its session for a timeout after any byte from a server.
+    LeaseFromPings,
+    /// Counts a renewal from its answer, not from its sending.
+    LeaseFromAnswer,
+    /// Tells nobody that a lease has run out.
+    LossNotTold,
+    /// Strict mode: never waits for a holder that did not leave cleanly.
+    NoWaitOut,
+    /// Strict mode: waits from its own creation, not from when it saw its predecessor gone.
+    DelayFromOwnCreation,
+    /// Strict mode: a waiter that goes away says that it left as a holder does.
+    GiveUpMarksClean,
+    /// Strict mode: takes a path without a marker as one that everybody left cleanly.
+    UnmarkedIsClean,
+}
+
+#[cfg(feature = "simulation")]
+impl Mutant {
+    /// All of them.
+    pub const ALL: [Self; 20] = [
+        Self::NoBarrier,
+        Self::SyncAsBarrier,
+        Self::AnyOwnNode,
+        Self::NoLook,
+        Self::CreateAgain,
+        Self::EventIsTurn,
+        Self::NameOrder,
+        Self::NoCleanUpSuspended,
+        Self::CancelLeaksNode,
+        Self::LostInterrupt,
+        Self::WatchesNotRearmed,
+        Self::WaitsForGone,
+        Self::CzxidNotCompared,
+        Self::LeaseFromPings,
+        Self::LeaseFromAnswer,
+        Self::LossNotTold,
+        Self::NoWaitOut,
+        Self::DelayFromOwnCreation,
+        Self::GiveUpMarksClean,
+        Self::UnmarkedIsClean,
+    ];
+}
+
+#[cfg(feature = "simulation")]
+mod switch {
+    use super::Mutant;
+    use std::cell::Cell;
+
+    thread_local! {
+        static ON: Cell<Option<Mutant>> = const { Cell::new(None) };
+    }
+
+    /// Puts an error back, on this thread only; `None` takes it away again.
+    pub fn mutate(mutant: Option<Mutant>) {
+        ON.set(mutant);
+    }
+
+    pub(crate) fn mutated(mutant: Mutant) -> bool {
+        ON.get() == Some(mutant)
+    }
+}
+
+#[cfg(feature = "simulation")]
+pub use switch::mutate;
+#[cfg(feature = "simulation")]
+pub(crate) use switch::mutated;
+
+/// Whether this error is put back.
+#[cfg(not(feature = "simulation"))]
+pub(crate) const fn mutated(_: Mutant) -> bool {
+    false
+}

@@ -1,0 +1,391 @@
+//! The C ABI from C: programs of `tests/capi`, compiled against the installed library and run on Apache
+//! ZooKeeper, as they are and under AddressSanitizer and valgrind.
+
+#![cfg(feature = "capi")]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+use support::process::Program;
+use support::proxy::Proxy;
+use support::zookeeper::{Ensemble, Flavor, shared_single};
+use support::{TempDir, eventually};
+
+/// Ends a test that hangs; no working test comes near it, on a slow machine either.
+const LIMIT: Duration = Duration::from_secs(600);
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+const STRICT: [&str; 5] = ["-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror"];
+
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a target directory").to_owned()
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}\n{out}{err}", output.status);
+    out
+}
+
+/// The library as a user has it: installed by `make install` below a directory of its own.
+struct Installed {
+    prefix: TempDir,
+}
+
+fn installed() -> &'static Installed {
+    static INSTALLED: OnceLock<Installed> = OnceLock::new();
+    INSTALLED.get_or_init(|| {
+        let prefix = TempDir::new("install");
+        // The build tool of this test, but not its job slots and its settings for this package.
+        let mut make = Command::new("make");
+        make.current_dir(ROOT).arg("install").arg(format!("PREFIX={}", prefix.path().display()));
+        make.env("CARGO_TARGET_DIR", target()).env_remove("MAKEFLAGS").env_remove("CARGO_MAKEFLAGS");
+        run(&mut make);
+        Installed { prefix }
+    })
+}
+
+impl Installed {
+    fn lib(&self) -> PathBuf {
+        self.prefix.path().join("lib")
+    }
+
+    /// The directory of a library that has AddressSanitizer in itself, made with the standard library as it is.
+    fn instrumented() -> PathBuf {
+        let target = target().join("address-sanitizer");
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let triple = run(Command::new("rustc").arg("-vV"));
+        let triple = triple.lines().find_map(|line| line.strip_prefix("host: ")).expect("a host");
+        let mut build = Command::new(cargo);
+        build.current_dir(ROOT).args([
+            "build",
+            "--quiet",
+            "--release",
+            "--locked",
+            "--lib",
+            "--features",
+            "capi",
+        ]);
+        build.args(["--target", triple]).env("CARGO_TARGET_DIR", &target);
+        build.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address");
+        run(&mut build);
+        let dir = target.join(triple).join("release");
+        let soname = dir.join("libzkhelper.so.0");
+        let _ = std::fs::remove_file(&soname);
+        std::os::unix::fs::symlink("libzkhelper.so", soname).expect("a link");
+        dir
+    }
+
+    fn pkg_config(&self, arguments: &[&str]) -> Vec<String> {
+        let mut command = Command::new("pkg-config");
+        command.args(arguments).arg("zkhelper").env("PKG_CONFIG_PATH", self.lib().join("pkgconfig"));
+        run(&mut command).split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// Compiles a program, and answers with where it is.
+    fn compile(&self, dir: &TempDir, source: &str, how: How) -> PathBuf {
+        let name = Path::new(source).file_stem().and_then(|stem| stem.to_str()).expect("a name");
+        let program = dir.path().join(format!("{name}-{how:?}"));
+        let mut cc = Command::new("cc");
+        cc.args(STRICT).args(["-g", "-pthread", "-o"]).arg(&program).arg(Path::new(ROOT).join(source));
+        cc.args(self.pkg_config(&["--cflags"]));
+        match how {
+            How::Shared | How::Valgrind => cc.args(self.pkg_config(&["--libs"])),
+            How::Sanitized | How::Instrumented => cc
+                .args([
+                    "-fsanitize=address,undefined",
+                    "-fno-sanitize-recover=all",
+                    "-fno-omit-frame-pointer",
+                ])
+                .args(self.pkg_config(&["--libs"])),
+            How::Archive => {
+                let others = self.pkg_config(&["--libs", "--static"]);
+                cc.arg(self.lib().join("libzkhelper.a"));
+                cc.args(others.into_iter().filter(|flag| flag != "-lzkhelper"))
+            }
+            How::Static => cc.arg("-static").args(self.pkg_config(&["--libs", "--static"])),
+        };
+        run(&mut cc);
+        program
+    }
+
+    /// A command that runs a program.
+    fn command(&self, program: &Path, how: How) -> Command {
+        let mut command = match how {
+            How::Valgrind => {
+                let mut valgrind = Command::new("valgrind");
+                valgrind.args([
+                    "--error-exitcode=9",
+                    "--leak-check=full",
+                    "--errors-for-leak-kinds=definite",
+                    "--show-leak-kinds=definite",
+                    "--num-callers=30",
+                    "-q",
+                ]);
+                valgrind.arg(program);
+                valgrind
+            }
+            _ => Command::new(program),
+        };
+        let lib = if how == How::Instrumented { Self::instrumented() } else { self.lib() };
+        command.env("LD_LIBRARY_PATH", lib);
+        command
+    }
+}
+
+/// How a program is linked and run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Shared,
+    /// The static archive of this library in a program that is otherwise dynamic.
+    Archive,
+    /// No shared library at all.
+    Static,
+    /// AddressSanitizer (with its search for leaks) and UndefinedBehaviorSanitizer.
+    Sanitized,
+    /// The same, and the library has AddressSanitizer in itself.
+    Instrumented,
+    Valgrind,
+}
+
+/// Runs a program on the shared server in every way, with an argument of its own for each.
+fn in_every_way(source: &str, ways: &[(How, &str)], last_line: &str) {
+    let dir = TempDir::new("capi");
+    let address = shared_single().connect_string();
+    for (how, argument) in ways {
+        let program = installed().compile(&dir, source, *how);
+        let mut command = installed().command(&program, *how);
+        command.arg(&address).arg(argument);
+        let output = Program::spawn(command).wait_success(LIMIT);
+        assert!(output.trim_end().ends_with(last_line), "{source}, {how:?}:\n{output}");
+    }
+}
+
+#[test]
+fn exactly_the_committed_symbols_are_exported() {
+    let library = installed().lib().join("libzkhelper.so");
+    let table = run(Command::new("nm").args(["-D", "--defined-only"]).arg(&library));
+    let mut names: Vec<_> = table.lines().filter_map(|line| line.split_whitespace().last()).collect();
+    names.sort_unstable();
+    let committed = include_str!("capi/symbols.txt");
+    assert_eq!(names, committed.lines().collect::<Vec<_>>());
+    assert!(names.iter().all(|name| name.starts_with("zkh_")));
+
+    let header = include_str!("../include/zkhelper.h");
+    for name in names {
+        assert!(header.contains(&format!("{name}(")), "{name} is not in the header");
+    }
+
+    let dynamic = run(Command::new("readelf").arg("-d").arg(&library));
+    assert!(dynamic.contains("soname: [libzkhelper.so.0]"), "{dynamic}");
+    assert!(dynamic.contains("NODELETE"), "{dynamic}");
+}
+
+#[test]
+fn the_header_is_what_the_source_makes_it() {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let arguments =
+        ["run", "--quiet", "--locked", "--features", "capi", "--example", "gen_header", "--", "--check"];
+    run(Command::new(cargo).current_dir(ROOT).env("CARGO_TARGET_DIR", target()).args(arguments));
+}
+
+#[test]
+fn the_header_stands_alone_in_c_and_cpp() {
+    let dir = TempDir::new("header");
+    let source = dir.path().join("header.c");
+    // Twice: it guards itself.
+    let text = "#include <zkhelper.h>\n#include <zkhelper.h>\nint zkh_code(void);\nint zkh_code(void) { return ZKH_NO_NODE; }\n";
+    std::fs::write(&source, text).expect("a file");
+    for (compiler, language, standard) in [
+        ("gcc", "c", "c11"),
+        ("gcc", "c", "c17"),
+        ("g++", "c++", "c++17"),
+        ("clang", "c", "c11"),
+        ("clang++", "c++", "c++17"),
+        ("clang++", "c++", "c++20"),
+    ] {
+        let mut command = Command::new(compiler);
+        command.args([
+            "-x",
+            language,
+            &format!("-std={standard}"),
+            "-Wall",
+            "-Wextra",
+            "-pedantic",
+            "-Werror",
+        ]);
+        command.args(["-I", &format!("{ROOT}/include"), "-fsyntax-only"]).arg(&source);
+        run(&mut command);
+    }
+}
+
+#[test]
+fn misuse_gets_a_status_and_a_message() {
+    let ways = [(How::Shared, "20"), (How::Archive, "2"), (How::Sanitized, "3"), (How::Valgrind, "2")];
+    in_every_way("tests/capi/misuse.c", &ways, "each misuse was told of");
+}
+
+#[test]
+fn callbacks_come_once_whatever_is_cancelled_and_freed() {
+    let ways = [(How::Shared, "200"), (How::Archive, "20"), (How::Sanitized, "30"), (How::Valgrind, "10")];
+    in_every_way("tests/capi/async.c", &ways, "each callback came once");
+}
+
+#[test]
+fn the_checkers_see_what_is_wrong() {
+    let dir = TempDir::new("capi");
+    for (source, in_asan, in_valgrind) in [
+        ("tests/capi/wrong.c", "heap-use-after-free", "Invalid read"),
+        ("tests/capi/leak.c", "detected memory leaks", "definitely lost"),
+    ] {
+        for (how, text) in [(How::Sanitized, in_asan), (How::Valgrind, in_valgrind)] {
+            let program = installed().compile(&dir, source, how);
+            let mut program = Program::spawn(installed().command(&program, how));
+            let status = program.wait(LIMIT);
+            let output = program.output();
+            assert!(!status.success() && output.contains(text), "{source}, {how:?}: {status}\n{output}");
+        }
+    }
+}
+
+#[test]
+fn the_example_works_shared_and_static() {
+    let dir = TempDir::new("capi");
+    let address = shared_single().connect_string();
+    for how in [How::Shared, How::Archive, How::Static, How::Sanitized] {
+        let program = installed().compile(&dir, "examples/c/lock.c", how);
+        let mut command = installed().command(&program, how);
+        command.arg(&address);
+        let output = Program::spawn(command).wait_success(LIMIT);
+        assert!(output.contains("held; the fencing token is "), "{how:?}: {output}");
+        let needed = run(Command::new("readelf").arg("-d").arg(&program)).contains("libzkhelper.so.0");
+        assert_eq!(needed, matches!(how, How::Shared | How::Sanitized), "{how:?}");
+    }
+}
+
+#[test]
+fn the_demo_shows_what_it_says() {
+    installed();
+    let mut demo = Command::new("sh");
+    demo.arg(format!("{ROOT}/examples/demo.sh")).arg(shared_single().connect_string());
+    demo.env("CARGO_TARGET_DIR", target());
+    let output = Program::spawn(demo).wait_success(LIMIT);
+    assert!(
+        output.contains("the tokens grew each time") && output.contains("with a greater token"),
+        "{output}"
+    );
+}
+
+/// With `make prove`: the library's own code is instrumented too, which takes a build of its own.
+#[test]
+fn an_instrumented_library_is_clean() {
+    if std::env::var_os("ZKHELPER_PROVE").is_none() {
+        return;
+    }
+    let dir = TempDir::new("capi");
+    let program = installed().compile(&dir, "tests/capi/twice.c", How::Instrumented);
+    let mut twice = Program::spawn(installed().command(&program, How::Instrumented));
+    let status = twice.wait(LIMIT);
+    let output = twice.output();
+    assert!(!status.success() && output.contains("in zkh_error_free"), "{status}\n{output}");
+    assert!(output.contains("ERROR: AddressSanitizer: heap-use-after-free"), "{output}");
+    in_every_way("tests/capi/misuse.c", &[(How::Instrumented, "20")], "each misuse was told of");
+    in_every_way("tests/capi/async.c", &[(How::Instrumented, "300")], "each callback came once");
+}
+
+/// The state callback: every state, with the session that was lost and the new one.
+#[test]
+fn a_lost_session_is_told_with_the_old_and_the_new_one() {
+    let dir = TempDir::new("capi");
+    let server = Ensemble::single(Flavor::Debian);
+    let proxy = Proxy::new(server.address(0));
+    let program = installed().compile(&dir, "tests/capi/states.c", How::Shared);
+    let mut command = installed().command(&program, How::Shared);
+    command.arg(proxy.address().to_string());
+    let mut program = Program::spawn(command);
+    program.wait_for_line("held", LIMIT);
+    let old = *server.sessions().first().expect("a session");
+    proxy.refuse(true);
+    proxy.cut_now();
+    eventually(LIMIT, "the session's end", || server.sessions().is_empty().then_some(()));
+    proxy.refuse(false);
+    program.wait_for_line(&format!("lost session=0 previous={old:x} reason="), LIMIT);
+    let connected = program.wait_for_line("connected session=", LIMIT).text;
+    let new = *server.sessions().first().expect("a new session");
+    assert!(connected.starts_with(&format!("connected session={new:x} previous={old:x} ")), "{connected}");
+    program.write_line("");
+    program.wait_for_line("over", LIMIT);
+    program.wait_success(LIMIT);
+
+    let states: Vec<_> = program.lines().into_iter().map(|line| line.text).collect();
+    let first_words: Vec<_> = states.iter().filter_map(|line| line.split(' ').next()).collect();
+    let expected =
+        ["connecting", "connected", "suspended", "lost", "connected", "closed", "destroyed", "over"];
+    let told: Vec<_> = first_words.into_iter().filter(|word| *word != "held").collect();
+    assert_eq!(told, expected, "{states:#?}");
+}
+
+/// A host that leaves SIGPIPE as it is dies of a write to a connection that was reset, unless its library
+/// takes care.
+#[test]
+fn a_host_with_default_signals_survives_reset_connections() {
+    let dir = TempDir::new("capi");
+    let proxy = Proxy::new(shared_single().address(0));
+    let program = installed().compile(&dir, "tests/capi/reset.c", How::Shared);
+    let mut command = installed().command(&program, How::Shared);
+    command.arg(proxy.address().to_string());
+    let mut program = Program::spawn(command);
+    for round in 1..=40 {
+        program.write_line("");
+        // Resets meet it at every point: idle, before and after a request, and while it connects.
+        for _ in 0..round % 4 {
+            std::thread::sleep(Duration::from_millis(round % 7));
+            proxy.cut_now();
+        }
+        program.wait_for_line(&round.to_string(), LIMIT);
+    }
+    assert!(program.wait_success(LIMIT).ends_with("over\n"));
+    assert!(proxy.connections() > 20, "only {} connections", proxy.connections());
+}
+
+/// 10,000 waiting locks of one thread: no thread for each, none lost by a server's restart, none left behind.
+#[test]
+fn ten_thousand_locks_wait_without_threads_through_a_restart() {
+    const PATHS: u64 = 100;
+    const WAITERS: u64 = 100;
+    let server = Ensemble::build(Flavor::Debian).max_session_timeout(Duration::from_secs(60)).start();
+    let nodes = || server.metric(0, "zk_ephemerals_count");
+    let dir = TempDir::new("capi");
+    let program = installed().compile(&dir, "tests/capi/many.c", How::Shared);
+    let mut command = installed().command(&program, How::Shared);
+    command.arg(server.connect_string()).arg("/many").args([PATHS.to_string(), WAITERS.to_string()]);
+    let mut program = Program::spawn(command);
+
+    program.wait_for_line("asked", LIMIT);
+    let all = PATHS * (WAITERS + 1);
+    eventually(LIMIT, "all nodes", || (nodes() == Some(all)).then_some(()));
+    program.write_line("status");
+    let before = program.wait_for_line("waiting:", LIMIT).text;
+    server.restart(0);
+    server.wait_up(0);
+    program.write_line("status");
+    let after = program.wait_for_line("waiting:", LIMIT).text;
+    assert_eq!(nodes(), Some(all), "the session outlives the restart, and its nodes with it");
+    program.write_line("go");
+    let served = program.wait_for_line("served:", LIMIT).text;
+    program.wait_for_line("9000 served, 1000 cancelled", LIMIT);
+    eventually(LIMIT, "no node", || (nodes() == Some(0)).then_some(()));
+    program.write_line("end");
+    assert!(program.wait_success(LIMIT).ends_with("over\n"));
+    println!("before the restart: {before}\nafter it: {after}\nat the end: {served}");
+    for line in [before, after, served] {
+        // The program's own, the IO thread, and the one for callbacks.
+        assert!(line.contains("Threads:\t3"), "{line}");
+    }
+}

@@ -1,0 +1,65 @@
+//! The README and the pages under `docs/`, held against what they speak of.
+
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+fn pages() -> Vec<PathBuf> {
+    let docs = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let top = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name));
+    docs.chain(top).filter(|path| path.extension().is_some_and(|e| e == "md")).collect()
+}
+
+#[test]
+fn the_readmes_c_example_is_the_one_that_is_built_and_is_short() {
+    let readme = read("README.md");
+    let (_, after) = readme.split_once("```c\n").unwrap();
+    let (example, _) = after.split_once("```").unwrap();
+    assert_eq!(example, read("examples/c/lock.c"));
+    assert!(example.lines().count() < 30);
+}
+
+#[test]
+fn links_within_the_repository_lead_somewhere() {
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for (_, rest) in text.match_indices("](").map(|(at, _)| text.split_at(at + 2)) {
+            let target = rest.split(')').next().unwrap();
+            if target.contains("://") {
+                continue;
+            }
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let file = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(file.exists(), "{}: no {target}", page.display());
+            if !heading.is_empty() {
+                let text = std::fs::read_to_string(&file).unwrap();
+                let mut headings = text.lines().filter(|line| line.starts_with('#')).map(anchor);
+                assert!(headings.any(|known| known == heading), "{}: no {target}", page.display());
+            }
+        }
+    }
+}
+
+/// How a heading is named in a link: small letters, hyphens for spaces, no punctuation.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    text.replace(' ', "-").chars().filter(|c| c.is_alphanumeric() || *c == '-').collect()
+}
+
+#[test]
+fn the_readme_names_every_dependency_and_the_changelog_the_version() {
+    let manifest = read("Cargo.toml");
+    let readme = read("README.md");
+    let (_, dependencies) = manifest.split_once("\n[dependencies]\n").unwrap();
+    for line in dependencies.lines().take_while(|line| !line.starts_with('[')) {
+        let Some((name, _)) = line.split_once(' ') else { continue };
+        assert!(readme.contains(&format!("`{name}`")), "the README gives no reason for {name}");
+    }
+    assert!(read("CHANGELOG.md").contains(&format!("## {}", env!("CARGO_PKG_VERSION"))));
+}

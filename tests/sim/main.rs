@@ -1,0 +1,161 @@
+//! The simulator: the real recipes on the real client, against a model of a ZooKeeper ensemble, in
+//! virtual time, with everything chosen by a seed.
+//!
+//! `ZKHELPER_SEEDS=n` sets how many schedules are run, `ZKHELPER_SEED=s` runs one and tells its story.
+
+#![allow(unreachable_pub, reason = "the modules of one test binary")]
+
+mod agenda;
+mod ensemble;
+mod faults;
+mod locked;
+mod network;
+mod script;
+mod sim;
+mod tree;
+mod world;
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+use zkhelper::simulation::{Mutant, mutate};
+
+thread_local! {
+    static LOG: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The library's own log, as part of the story.
+struct StoryLog;
+
+impl log::Log for StoryLog {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        LOG.with_borrow_mut(|lines| lines.push(record.args().to_string()));
+    }
+
+    fn flush(&self) {}
+}
+
+fn log_lines() -> Vec<String> {
+    LOG.take()
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// The story of a seed.
+fn story(seed: u64) -> sim::Outcome {
+    let _ = log::set_logger(&StoryLog);
+    log::set_max_level(log::LevelFilter::Info);
+    let outcome = sim::run(seed, true);
+    log::set_max_level(log::LevelFilter::Off);
+    outcome
+}
+
+fn fail(seed: u64, outcome: &sim::Outcome) -> ! {
+    let told = story(seed);
+    let skip = if number("ZKHELPER_SEED").is_some() { 0 } else { told.story.len().saturating_sub(150) };
+    for line in &told.story[skip..] {
+        println!("{line}");
+    }
+    panic!(
+        "seed {seed}: {:?}\nagain, with the whole story: ZKHELPER_SEED={seed} cargo test --profile sim \
+         --features simulation --test sim promises",
+        outcome.violations
+    );
+}
+
+#[test]
+fn promises_hold_under_every_schedule() {
+    if let Some(seed) = number("ZKHELPER_SEED") {
+        let outcome = story(seed);
+        if outcome.violations.is_empty() {
+            outcome.story.iter().for_each(|line| println!("{line}"));
+            println!("seed {seed}: no violation, {} steps", outcome.steps);
+        } else {
+            fail(seed, &outcome);
+        }
+        return;
+    }
+    let from = number("ZKHELPER_FROM").unwrap_or(1);
+    let seeds = number("ZKHELPER_SEEDS").unwrap_or(2000);
+    let began = Instant::now();
+    let mut sum = sim::Outcome::default();
+    let (mut overlaps, mut longest, mut longest_seed, mut strict) = (0, 0, 0, 0);
+    for seed in from..from + seeds {
+        let outcome = sim::run(seed, false);
+        if !outcome.violations.is_empty() {
+            fail(seed, &outcome);
+        }
+        sum.steps += outcome.steps;
+        sum.virtual_time += outcome.virtual_time;
+        sum.grants += outcome.grants;
+        sum.faults += outcome.faults;
+        sum.late_grants += outcome.late_grants;
+        sum.foreign_deletes += outcome.foreign_deletes;
+        strict += u64::from(outcome.strict);
+        if outcome.overlaps > 0 {
+            overlaps += 1;
+            if outcome.longest_overlap > longest {
+                (longest, longest_seed) = (outcome.longest_overlap, seed);
+            }
+        }
+    }
+    let took = began.elapsed();
+    println!(
+        "{seeds} schedules from {from} in {:.1} s: {:.0} a minute; {} steps, {} s of virtual time, {} faults, {} grants",
+        took.as_secs_f64(),
+        seeds as f64 * 60.0 / took.as_secs_f64(),
+        sum.steps,
+        sum.virtual_time / 1_000_000,
+        sum.faults,
+        sum.grants,
+    );
+    println!(
+        "{strict} schedules in strict mode; in default mode {} late grants, {} deletions of another's node after a parent was deleted; {overlaps} schedules with early expiry in which two believed, at most for {} ms \
+         (seed {longest_seed})",
+        sum.late_grants,
+        sum.foreign_deletes,
+        longest / 1000
+    );
+}
+
+#[test]
+fn a_seed_gives_the_same_history_twice() {
+    for seed in 1..=50 {
+        let (a, b) = (sim::run(seed, false), sim::run(seed, true));
+        assert_eq!((a.hash, a.steps), (b.hash, b.steps), "seed {seed}");
+    }
+}
+
+#[test]
+fn every_mutant_is_found() {
+    let most = number("ZKHELPER_MUTANT_SEEDS").unwrap_or(50_000);
+    let mut left = Vec::new();
+    for mutant in Mutant::ALL {
+        if std::env::var("ZKHELPER_MUTANT").is_ok_and(|name| name != format!("{mutant:?}")) {
+            continue;
+        }
+        let began = Instant::now();
+        mutate(Some(mutant));
+        let found = (1..=most).find_map(|seed| {
+            let outcome = sim::run(seed, false);
+            (!outcome.violations.is_empty()).then_some((seed, outcome))
+        });
+        mutate(None);
+        let took: Duration = began.elapsed();
+        match found {
+            Some((seed, outcome)) => {
+                println!("{mutant:?}: seed {seed}, {:.1} s: {}", took.as_secs_f64(), outcome.violations[0]);
+            }
+            None => {
+                println!("{mutant:?}: not found in {most} seeds, {:.1} s", took.as_secs_f64());
+                left.push(mutant);
+            }
+        }
+    }
+    assert!(left.is_empty(), "not found: {left:?}");
+}
