@@ -7,10 +7,10 @@
 
 use crate::ground::{Ground, LIMIT, TIMEOUT, block_on, rounds};
 use crate::support::process::{Program, tail};
-use crate::support::{eventually, unique};
+use crate::support::unique;
 use std::io::{BufRead, Write};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use zkhelper::{Client, Code, Mutex, MutexOptions, Options, Strict, Time};
 
@@ -56,7 +56,26 @@ fn contender() {
     block_on(contend(&servers, &path, orders));
 }
 
+/// What the library has to say, for whoever looks into a failure.
+struct Diary;
+
+impl log::Log for Diary {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() <= log::Level::Info
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            eprintln!("{} {} {}", nanoseconds(Time::now()), record.level(), record.args());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
 async fn contend(servers: &str, path: &str, mut orders: watch::Receiver<Order>) {
+    log::set_logger(&Diary).expect("the first logger");
+    log::set_max_level(log::LevelFilter::Info);
     let options = Options { session_timeout: TIMEOUT, ..Options::default() };
     let client = Client::connect(servers, options).await.expect("a connection");
     say(&format!("session {}", client.session().id));
@@ -187,20 +206,20 @@ impl Contender {
 
     #[track_caller]
     fn wait_said(&mut self, begin: &[&str]) -> Vec<String> {
-        eventually(LIMIT, &format!("{begin:?}"), || {
-            let said = self.said(begin);
-            if said.is_none() && self.program.try_wait().is_some() {
-                panic!("it ended without {begin:?}; it wrote:\n{}", tail(&self.program.output(), 60));
-            }
-            said
-        })
+        self.wait_either(&[begin])
     }
 
     #[track_caller]
-    fn take(&mut self, word: &str, modes: &[&str]) {
-        self.program.write_line("take");
-        for mode in modes {
-            self.wait_said(&[word, mode]);
+    fn wait_either(&mut self, begins: &[&[&str]]) -> Vec<String> {
+        let start = Instant::now();
+        loop {
+            // Before looking at its words, or the last ones might be missed.
+            let over = self.program.try_wait().is_some() || start.elapsed() > LIMIT;
+            if let Some(said) = begins.iter().find_map(|begin| self.said(begin)) {
+                return said;
+            }
+            assert!(!over, "it never said {begins:?}; it wrote:\n{}", tail(&self.program.output(), 60));
+            std::thread::sleep(GRAIN);
         }
     }
 
@@ -238,8 +257,15 @@ impl Pair {
     #[track_caller]
     pub(crate) fn ready(holder: Contender, next: Contender, modes: &'static [&'static str]) -> Self {
         let mut pair = Self { holder, next, modes };
-        pair.holder.take("granted", modes);
-        pair.next.take("waiting", modes);
+        pair.holder.program.write_line("take");
+        for mode in modes {
+            pair.holder.wait_granted(mode);
+        }
+        pair.next.program.write_line("take");
+        for mode in modes {
+            // On a busy machine the lock may be lost before anything is done to its holder.
+            pair.next.wait_either(&[&["waiting", mode], &["granted", mode]]);
+        }
         pair
     }
 

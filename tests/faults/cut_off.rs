@@ -3,7 +3,7 @@
 
 use crate::contender::{Contender, MODES, Outcome, Pair, run};
 use crate::ground::{Ground, Servers, TIMEOUT, rounds, server_of};
-use crate::support::{python, unique};
+use crate::support::{foreign, unique};
 use std::process::Command;
 use std::thread::sleep;
 
@@ -55,7 +55,7 @@ fn a_holder_that_knows_all_servers_when_its_follower_is_cut_off() {
 
 #[test]
 fn the_control_kazoo_believes_while_the_next_one_holds() {
-    let python = python::with_kazoo();
+    let python = foreign::prepare(&["kazoo"]).join("venv/bin/python");
     let ground = Ground::of(Servers::Patient);
     let follower = ground.ensemble.follower();
     let path = format!("/zk/{}", unique("kazoo"));

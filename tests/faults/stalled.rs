@@ -154,7 +154,8 @@ async fn acquire(
         },
     };
     // Of the same session: whatever it wrote before is decided before this, and what is left would go before it.
-    let hold = lock(&mutex(&client, at)).await;
+    let after = mutex(&client, at).lock(Some(LIMIT), "after").await;
+    let hold = after.unwrap_or_else(|error| panic!("{context}: an orphan: {error}"));
     assert_eq!(client.session().id, session, "{context}: the session was to live on");
     // A clean-up may still be under way.
     until_one(&client, at, &context).await;
