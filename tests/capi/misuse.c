@@ -5,6 +5,26 @@
 #include <sys/wait.h>
 #include <time.h>
 
+/* AddressSanitizer's own allocator is not safe to fork beside threads that use it (gcc 12, clang 14): the
+ * child may find it locked for ever. There the process is quiet when it forks; elsewhere it is busy. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+static pid_t forks(void)
+{
+    if (SANITIZED)
+        nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+    return fork();
+}
+
 static const char *address;
 static const zkh_client no_client;
 static const zkh_mutex no_mutex;
@@ -222,26 +242,6 @@ static void *keeps_busy(void *client)
     }
     CHECK(zkh_mutex_free(m) == ZKH_OK);
     return NULL;
-}
-
-/* AddressSanitizer's own allocator is not safe to fork beside threads that use it (gcc 12, clang 14): the
- * child may find it locked for ever. There the process is quiet when it forks; elsewhere it is busy. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
-static pid_t forks(void)
-{
-    if (SANITIZED)
-        nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
-    return fork();
 }
 
 static void in_child(zkh_client client, zkh_mutex mutex, zkh_op op, int again)
