@@ -14,7 +14,7 @@ CAPI := --features capi
 # The simulator's door, for the tests alone.
 TESTS := --features capi,simulation
 
-.PHONY: help build demo test lint header prove install clean
+.PHONY: help build demo test lint sim header prove install clean
 
 help:
 	@echo 'make demo      two C processes hand a lock back and forth; ZK=host:port: then on your ZooKeeper too'
@@ -24,6 +24,7 @@ help:
 	@echo 'make lint      formatting, clippy, the header against its source, documentation'
 	@echo 'make header    makes include/zkhelper.h anew'
 	@echo 'make prove     the long tests: as `make test` runs them, with many more rounds'
+	@echo 'make sim       SEEDS=n schedules of the simulator, and every known error put back'
 	@echo 'make clean     removes what was built'
 
 build:
@@ -53,6 +54,11 @@ lint:
 	cargo clippy --locked --all-targets $(TESTS) -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps $(CAPI)
 	cargo run --quiet --locked $(CAPI) --example gen_header -- --check
+
+# Schedules of the simulator, and how many of them.
+SEEDS ?= 20000
+sim:
+	ZKHELPER_SEEDS=$(SEEDS) cargo test --locked --profile sim --features simulation --test sim -- --nocapture
 
 header:
 	cargo run --quiet --locked $(CAPI) --example gen_header

@@ -3,6 +3,27 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
+#include <time.h>
+
+/* AddressSanitizer's own allocator is not safe to fork beside threads that use it (gcc 12, clang 14): the
+ * child may find it locked for ever. There the process is quiet when it forks; elsewhere it is busy. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+static pid_t forks(void)
+{
+    if (SANITIZED)
+        nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+    return fork();
+}
 
 static const char *address;
 static const zkh_client no_client;
@@ -181,7 +202,7 @@ static void blocks(struct outcome *o)
     CHECK(zkh_mutex_is_held(cb_mutex) && zkh_mutex_token(cb_mutex) == o->value);
     OK(zkh_mutex_unlock_async(cb_mutex, done, o->more, destroy, &err));
     /* The child of a fork has left the callback behind. */
-    pid_t child = fork();
+    pid_t child = forks();
     if (child == 0) {
         OK(zkh_client_connect(address, NULL, &c, &err));
         OK(zkh_client_close(c, -1, &err));
@@ -247,7 +268,7 @@ static void in_child(zkh_client client, zkh_mutex mutex, zkh_op op, int again)
     OK(zkh_mutex_lock(m, -1, "a child", &err));
     CHECK(zkh_mutex_is_held(m));
     if (again) {
-        pid_t grandchild = fork();
+        pid_t grandchild = forks();
         if (grandchild == 0) {
             in_child(mine, m, op, 0);
             leave();
@@ -273,9 +294,10 @@ static void forked(zkh_client client, zkh_mutex mutex, int times)
     OK(zkh_mutex_lock(mutex, -1, "parent", &err));
     OK(zkh_mutex_new(client, "/misuse/lock", NULL, &waiting, &err));
     OK(zkh_mutex_lock_async(waiting, -1, NULL, done, &o, destroy, &op, &err));
-    CHECK(pthread_create(&thread, NULL, keeps_busy, &client) == 0);
+    if (!SANITIZED)
+        CHECK(pthread_create(&thread, NULL, keeps_busy, &client) == 0);
     for (int i = 0; i < times; i++) {
-        pid_t child = fork();
+        pid_t child = forks();
         CHECK(child >= 0);
         if (child == 0) {
             in_child(client, mutex, op, 1);
@@ -284,8 +306,10 @@ static void forked(zkh_client client, zkh_mutex mutex, int times)
         int status;
         CHECK(waitpid(child, &status, 0) == child && status == 0);
     }
-    atomic_store(&busy, 0);
-    pthread_join(thread, NULL);
+    if (!SANITIZED) {
+        atomic_store(&busy, 0);
+        pthread_join(thread, NULL);
+    }
     /* The parent's are what they were. */
     CHECK(zkh_mutex_is_held(mutex));
     OK(zkh_op_cancel(op, &err));

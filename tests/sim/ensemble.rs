@@ -145,6 +145,8 @@ pub struct Server {
     child_watches: BTreeMap<String, BTreeSet<u64>>,
     disk_stalls_until: Micros,
     inbox: Vec<Event>,
+    /// The last epoch whose leader it followed, or led.
+    epoch: i64,
     /// How much slower its clock runs, in millionths.
     drift: i64,
     lag: Micros,
@@ -212,6 +214,7 @@ impl Ensemble {
                 child_watches: BTreeMap::new(),
                 disk_stalls_until: 0,
                 inbox: Vec::new(),
+                epoch: 0,
                 drift: agenda.rng.i64(-5000..=5000),
                 lag: *agenda.rng.choice(&[MS, 10 * MS, 200 * MS]).unwrap_or(&MS),
             })
@@ -409,7 +412,8 @@ impl Ensemble {
             .filter(|&s| {
                 1 + free.iter().filter(|&&o| o != s && self.connected(now, s, o)).count() >= self.quorum()
             })
-            .max_by_key(|&s| (self.servers[s].last_zxid(), s));
+            // A log of a later epoch wins over a longer one of an earlier epoch.
+            .max_by_key(|&s| (self.servers[s].epoch, self.servers[s].last_zxid(), s));
         if let Some(leader) = best {
             self.crown(agenda, leader, &free);
         }
@@ -424,6 +428,7 @@ impl Ensemble {
         agenda.tell(|| format!("server {leader} leads, epoch {epoch}"));
         self.next_join += 1;
         let it = &mut self.servers[leader];
+        it.epoch = epoch;
         it.role = Role::Leading(Box::new(Lead {
             epoch,
             counter: 0,
@@ -470,6 +475,7 @@ impl Ensemble {
             (it.log.clone(), it.applied, lead.epoch)
         };
         let it = &mut self.servers[server];
+        it.epoch = epoch;
         it.role = Role::Following { leader, join, heard: agenda.now };
         for logged in log.iter().take(applied).skip(it.applied) {
             let _ = it.tree.apply(logged.zxid, logged.session, &logged.txn);
@@ -709,15 +715,6 @@ impl Ensemble {
         session: i64,
         request: &Request,
     ) {
-        let told = match request {
-            Request::Delete { path, .. } => self.told.get(&(session, path.clone())),
-            _ => None,
-        };
-        if let (Some((_, owner)), Request::Delete { path, .. }) = (told, request)
-            && *owner != session
-        {
-            self.seen.push(Seen::DeletedThoughTold { session, path: path.clone() });
-        }
         let Some(lead) = self.lead(server) else { return };
         let refused = match lead.tracked.get_mut(&session) {
             _ if session == ADMIN => None,
@@ -732,8 +729,18 @@ impl Ensemble {
             },
         };
         let txn = lead.prepared.transaction(session, request, refused);
+        let one_of_others = |path: &String| {
+            let told = self.told.get(&(session, path.clone()));
+            // A late copy from an earlier connection is refused, and proves nothing.
+            refused.is_none() && told.is_some_and(|(_, owner)| *owner != session)
+        };
+        if let Request::Delete { path, .. } = request
+            && one_of_others(path)
+        {
+            self.seen.push(Seen::DeletedThoughTold { session, path: path.clone() });
+        }
         if txn == Txn::CloseSession
-            && let Some(tracked) = lead.tracked.get_mut(&session)
+            && let Some(tracked) = self.lead(server).and_then(|lead| lead.tracked.get_mut(&session))
         {
             tracked.closing = true;
         }

@@ -44,7 +44,7 @@ const KINDS: [(Kind, u32, u64); 19] = [
     (KillServer, 35, 2000),
     (BlockServers, 30, 2000),
     (StallDisks, 40, 900),
-    (PauseProcess, 30, 1500),
+    (PauseProcess, 40, 1000),
     (KillProcess, 20, 4000),
     (StartProcess, 20, 3000),
     (Interrupt, 35, 500),

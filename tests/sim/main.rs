@@ -42,6 +42,16 @@ fn log_lines() -> Vec<String> {
     LOG.take()
 }
 
+struct SeedOnPanic(u64);
+
+impl Drop for SeedOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("that was seed {}", self.0);
+        }
+    }
+}
+
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
@@ -86,7 +96,10 @@ fn promises_hold_under_every_schedule() {
     let mut sum = sim::Outcome::default();
     let (mut overlaps, mut longest, mut longest_seed, mut strict) = (0, 0, 0, 0);
     for seed in from..from + seeds {
+        // A panic names its seed too.
+        let named = SeedOnPanic(seed);
         let outcome = sim::run(seed, false);
+        drop(named);
         if !outcome.violations.is_empty() {
             fail(seed, &outcome);
         }

@@ -119,6 +119,7 @@ pub struct Sim {
     outcome: Outcome,
 }
 
+/// Runs the schedule of a seed.
 pub fn run(seed: u64, tell: bool) -> Outcome {
     let mut sim = Sim::new(seed, tell);
     sim.play();
@@ -132,7 +133,7 @@ impl Sim {
         let ensemble = Ensemble::new(&mut agenda);
         let plan = Plan::new(&mut agenda);
         let paths = if agenda.chance(25) { 2 } else { 1 };
-        let longest_hold = *agenda.rng.choice(&[5 * MS, 100 * MS, 1000 * MS, 4000 * MS]).unwrap_or(&MS);
+        let longest_hold = *agenda.rng.choice(&[5 * MS, 100 * MS, 1000 * MS, 6000 * MS]).unwrap_or(&MS);
         let tick_ms = ensemble.tick / MS;
         let strict = agenda.chance(40).then(|| {
             let lease = Duration::from_millis(tick_ms * agenda.rng.u64(1..=8));
@@ -251,7 +252,7 @@ impl Sim {
     // ---- the course of a schedule ----
 
     fn play(&mut self) {
-        let chaos = self.agenda.between(1500, 6000) * MS;
+        let chaos = self.agenda.between(1500, 7000) * MS;
         self.until(chaos, |_| false);
         self.settle_down();
         let bound = self.agenda.now + SERVED;
