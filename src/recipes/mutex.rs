@@ -1041,17 +1041,16 @@ impl Inner {
         let token = kept.node.czxid;
         *self.held.lock() = Some(held);
         let weak = Arc::downgrade(self);
-        let node = kept.node.clone();
+        let (zk, node) = (Arc::clone(&self.zk), kept.node.clone());
         kept.tell(Box::new(move |reason| {
             if let Some(inner) = weak.upgrade() {
                 inner.losses.lock().retain(|told| told.send(LostHold { token, reason }).is_ok());
-                if reason == Loss::LeaseRanOut {
-                    // Its session may live on, and the node would keep others out for nothing.
-                    let zk = Arc::clone(&inner.zk);
-                    inner.zk.spawn(Box::pin(async move {
-                        node::remove(zk, node, false).await;
-                    }));
-                }
+            }
+            if reason == Loss::LeaseRanOut {
+                // Its session may live on, and the node would keep others out for nothing; also if the
+                // handle was dropped at this moment.
+                let removal = node::remove(Arc::clone(&zk), node, false);
+                zk.spawn(Box::pin(async move { drop(removal.await) }));
             }
         }));
         Hold { inner: Some(Arc::clone(self)), token }

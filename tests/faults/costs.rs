@@ -170,35 +170,3 @@ fn a_thousand_locks_of_one_client_are_renewed_by_one_request_in_an_interval() {
         client.close(LIMIT).await.expect("closed");
     });
 }
-
-#[test]
-fn holds_outlive_reconnects_within_their_lease() {
-    let ground = Ground::new();
-    block_on(async {
-        let proxy = Proxy::new(ground.server.address(0));
-        let client = client(&proxy, Duration::from_secs(6)).await;
-        let base = format!("/zk/{}", unique("reconnect"));
-        let mut holds = Vec::new();
-        for (_, mutex) in modes(&client, &base) {
-            holds.push((lock(&mutex).await, mutex));
-        }
-        for cut in 1..=5 {
-            let connections = proxy.connections();
-            let promised: Vec<_> = holds.iter().map(|(hold, _)| hold.valid_until()).collect();
-            proxy.cut_now();
-            // Each is renewed on a later connection.
-            let deadline = Time::now() + LIMIT;
-            for ((hold, _), promised) in holds.iter().zip(promised) {
-                while proxy.connections() == connections || hold.valid_until() <= promised {
-                    assert!(hold.is_held(), "lost at cut {cut}");
-                    assert!(Time::now() < deadline, "not renewed after cut {cut}");
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-            }
-        }
-        for (hold, _) in holds {
-            hold.release().await.expect("released");
-        }
-        client.close(LIMIT).await.expect("closed");
-    });
-}

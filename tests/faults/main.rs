@@ -11,4 +11,5 @@ mod costs;
 mod cut_off;
 mod frozen;
 mod ground;
+mod keeping;
 mod stalled;
