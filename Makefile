@@ -44,8 +44,9 @@ test:
 	@scripts/zookeeper-39.sh
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory build
-	cargo test --locked --no-fail-fast $(TESTS) --all-targets
+	cargo test --locked --no-fail-fast $(CAPI) --all-targets
 	cargo test --locked $(CAPI) --doc
+	@$(MAKE) --no-print-directory sim
 	tests/interop/embedded_clients.sh
 
 lint:
