@@ -4,18 +4,20 @@
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
-# host:port of a ZooKeeper for `make demo`; without it the demo starts one of its own.
+# host:port of a ZooKeeper on which `make demo` shows itself too, after the embedded server.
 ZK ?=
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 SONAME := libzkhelper.so.0
 RELEASE := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 CAPI := --features capi
+# The simulator's door, for the tests alone.
+TESTS := --features capi,simulation
 
 .PHONY: help build demo test lint sim header prove install clean
 
 help:
-	@echo 'make demo      two C processes hand a lock back and forth; ZK=host:port for a ZooKeeper of yours'
+	@echo 'make demo      two C processes hand a lock back and forth; ZK=host:port: then on your ZooKeeper too'
 	@echo 'make test      lint, build and run every test (on Debian, as root, installs what they need)'
 	@echo 'make build     the shared library, the static archive and zkhelper.pc, in $(RELEASE)'
 	@echo 'make install   library, header and zkhelper.pc below PREFIX=$(PREFIX) (DESTDIR is honoured)'
@@ -33,7 +35,7 @@ build:
 	    -e 's|@VERSION@|$(VERSION)|; s|@RPATH@| -Wl,-rpath,$${libdir}|' zkhelper.pc.in > $(RELEASE)/zkhelper.pc
 
 demo:
-	@scripts/setup.sh $(if $(ZK),build,demo)
+	@scripts/setup.sh build
 	@$(MAKE) --no-print-directory build
 	@sh examples/demo.sh $(ZK)
 
@@ -42,13 +44,14 @@ test:
 	@scripts/zookeeper-39.sh
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory build
-	cargo test --locked --no-fail-fast $(CAPI) --all-targets
+	cargo test --locked --no-fail-fast $(TESTS) --all-targets
 	cargo test --locked $(CAPI) --doc
+	tests/interop/embedded_clients.sh
 
 lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --all-targets $(CAPI) -- -D warnings
+	cargo clippy --locked --all-targets $(TESTS) -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps $(CAPI)
 	cargo run --quiet --locked $(CAPI) --example gen_header -- --check
 
@@ -64,7 +67,7 @@ prove:
 	@scripts/setup.sh test
 	@scripts/zookeeper-39.sh
 	@$(MAKE) --no-print-directory build
-	ZKHELPER_PROVE=1 cargo test --release --locked $(CAPI) -- --nocapture
+	ZKHELPER_PROVE=1 cargo test --release --locked --no-fail-fast $(TESTS) -- --nocapture
 
 install: build
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)

@@ -3,7 +3,8 @@
 #
 #     examples/demo.sh [HOST:PORT]
 #
-# Without an address it starts a ZooKeeper server of its own, from Debian's package, and stops it at the end.
+# On the embedded server, in a process of its own that ends with the demo; then, if an address is given, on the
+# ZooKeeper there.
 # The library is the one that `make build` made.
 set -eu
 
@@ -42,89 +43,72 @@ await() {
     done
 }
 
-[ -e "$target/libzkhelper.so" ] || cargo build --release --features capi
+[ -e "$target/libzkhelper.so" ] && [ -e "$target/zkh" ] || cargo build --release --features capi
 ${CC:-cc} -std=c11 -Wall -Wextra -pedantic -Werror -Iinclude -o "$work/handover" examples/c/handover.c \
     -L"$target" -lzkhelper -Wl,-rpath,"$work"
 ln -s "$target/libzkhelper.so" "$work/libzkhelper.so.0"
 
 start_server() {
-    # The manifest names what it needs, but for a logger.
-    classes=${ZKHELPER_ZOOKEEPER_CLASSPATH:-/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar}
-    [ -n "${ZKHELPER_ZOOKEEPER_CLASSPATH:-}" ] || [ -e /usr/share/java/zookeeper.jar ] ||
-        fail "give the address of a ZooKeeper, or install the package zookeeper"
-    mkdir -p "$work/data"
-    # A server that finds its port taken ends, and the next port is tried.
-    for try in 1 2 3 4 5 6 7 8 9 10; do
-        port=$((20000 + ($$ * 7 + try * 97) % 10000))
-        cat >"$work/zoo.cfg" <<END
-tickTime=200
-dataDir=$work/data
-clientPort=$port
-clientPortAddress=127.0.0.1
-admin.enableServer=false
-4lw.commands.whitelist=srvr
-END
-        java -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dzookeeper.forceSync=no \
-            -Dzookeeper.preAllocSize=1024 -cp "$classes" \
-            org.apache.zookeeper.server.quorum.QuorumPeerMain "$work/zoo.cfg" >"$work/server.log" 2>&1 &
-        server=$!
-        address=127.0.0.1:$port
-        # It says so once it serves.
-        await $server grep -q "PrepRequestProcessor.*started" "$work/server.log" && return
-        kill -9 $server 2>/dev/null || true
-        wait $server 2>/dev/null || true
-        server=
-    done
-    fail "the ZooKeeper server did not start"
+    "$target/zkh" server --port 0 --tick 200 >"$work/server.out" 2>"$work/server.log" &
+    server=$!
+    await $server grep -q "^zkh: listening on " "$work/server.out" || fail "the embedded server did not start"
+    address=$(sed -n 's/^zkh: listening on //p' "$work/server.out")
 }
 
 session=2000
-if [ $# -gt 0 ]; then
+
+# All there is to see, on the server at $1.
+show() {
     address=$1
-    echo "Using the ZooKeeper at $address."
-else
-    start_server
-    echo "Started a ZooKeeper server of our own at $address."
+    path=/zkhelper-demo/$$-$(date +%s)
+
+    echo
+    echo "1. Two processes, ann and bob, contend for the lock $path, five times each."
+    "$work/handover" "$address" ann "$path" 5 20 $session >"$work/ann.out" 2>"$work/ann.log" &
+    ann=$!
+    "$work/handover" "$address" bob "$path" 5 20 $session >"$work/bob.out" 2>"$work/bob.log" &
+    bob=$!
+    wait $ann || fail "ann failed"
+    wait $bob || fail "bob failed"
+    ann= bob=
+    sort -n "$work/ann.out" "$work/bob.out" | grep -E "holds|releases" >"$work/both.out"
+    sed 's/^/   /' "$work/both.out"
+    # Each token is greater than the one before, and a lock is released before the next one holds it.
+    awk '{ split($5, t, "="); token = t[2] }
+         $4 == "holds" { if (busy || token <= last) { print "at " $0; exit 1 } busy = 1; last = token; n++ }
+         $4 == "releases" { if (token != last) { print "at " $0; exit 1 } busy = 0 }
+         END { if (n != 10) { print n " holds"; exit 1 } }' "$work/both.out" >"$work/check.out" ||
+        fail "the lines above are not ten holds, one after the other, with growing tokens"
+    echo "   Ten holds, one after the other, the tokens grew each time."
+
+    echo
+    echo "2. ann takes the lock, and is killed with -9 while holding it; bob waits."
+    "$work/handover" "$address" ann "$path" 1 600000 $session >"$work/ann.out" 2>"$work/ann.log" &
+    ann=$!
+    await $ann grep -q holds "$work/ann.out" || fail "ann did not get the lock"
+    "$work/handover" "$address" bob "$path" 1 0 $session >"$work/bob.out" 2>"$work/bob.log" &
+    bob=$!
+    await $bob grep -q waits "$work/bob.out" || fail "bob did not start"
+    sleep 0.3
+    ! grep -q holds "$work/bob.out" || fail "bob holds the lock while ann does"
+    kill -9 $ann
+    wait $ann 2>/dev/null || true
+    ann=
+    wait $bob || fail "bob failed"
+    bob=
+    cat "$work/ann.out" "$work/bob.out" | grep -E "holds" | sed 's/^/   /'
+    token() { sed -n 's/.* holds token=//p' "$1"; }
+    [ "$(token "$work/bob.out")" -gt "$(token "$work/ann.out")" ] || fail "bob's token is not greater than ann's"
+    waited=$(awk '/ waits/ { from = $1 } / holds / { printf "%.1f", $1 - from }' "$work/bob.out")
+    echo "   bob waited $waited s, until ann's session ended (the session timeout asked for is $session ms), and got"
+    echo "   the lock with a greater token."
+}
+
+start_server
+echo "On the embedded server, which needs no Java and no root, at $address:"
+show "$address"
+if [ $# -gt 0 ]; then
+    echo
+    echo "The same on the ZooKeeper at $1:"
+    show "$1"
 fi
-path=/zkhelper-demo/$$-$(date +%s)
-
-echo
-echo "1. Two processes, ann and bob, contend for the lock $path, five times each."
-"$work/handover" "$address" ann "$path" 5 20 $session >"$work/ann.out" 2>"$work/ann.log" &
-ann=$!
-"$work/handover" "$address" bob "$path" 5 20 $session >"$work/bob.out" 2>"$work/bob.log" &
-bob=$!
-wait $ann || fail "ann failed"
-wait $bob || fail "bob failed"
-ann= bob=
-sort -n "$work/ann.out" "$work/bob.out" | grep -E "holds|releases" >"$work/both.out"
-sed 's/^/   /' "$work/both.out"
-# Each token is greater than the one before, and a lock is released before the next one holds it.
-awk '{ split($5, t, "="); token = t[2] }
-     $4 == "holds" { if (busy || token <= last) { print "at " $0; exit 1 } busy = 1; last = token; n++ }
-     $4 == "releases" { if (token != last) { print "at " $0; exit 1 } busy = 0 }
-     END { if (n != 10) { print n " holds"; exit 1 } }' "$work/both.out" >"$work/check.out" ||
-    fail "the lines above are not ten holds, one after the other, with growing tokens"
-echo "   Ten holds, one after the other, the tokens grew each time."
-
-echo
-echo "2. ann takes the lock, and is killed with -9 while holding it; bob waits."
-"$work/handover" "$address" ann "$path" 1 600000 $session >"$work/ann.out" 2>"$work/ann.log" &
-ann=$!
-await $ann grep -q holds "$work/ann.out" || fail "ann did not get the lock"
-"$work/handover" "$address" bob "$path" 1 0 $session >"$work/bob.out" 2>"$work/bob.log" &
-bob=$!
-await $bob grep -q waits "$work/bob.out" || fail "bob did not start"
-sleep 0.3
-! grep -q holds "$work/bob.out" || fail "bob holds the lock while ann does"
-kill -9 $ann
-wait $ann 2>/dev/null || true
-ann=
-wait $bob || fail "bob failed"
-bob=
-cat "$work/ann.out" "$work/bob.out" | grep -E "holds" | sed 's/^/   /'
-token() { sed -n 's/.* holds token=//p' "$1"; }
-[ "$(token "$work/bob.out")" -gt "$(token "$work/ann.out")" ] || fail "bob's token is not greater than ann's"
-waited=$(awk '/ waits/ { from = $1 } / holds / { printf "%.1f", $1 - from }' "$work/bob.out")
-echo "   bob waited $waited s, until ann's session ended (the session timeout asked for is $session ms), and got"
-echo "   the lock with a greater token."

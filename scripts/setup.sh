@@ -1,5 +1,5 @@
 #!/bin/sh
-# setup.sh [build|demo|test]: sees to it that what the named make target needs is installed (default: test).
+# setup.sh [build|test]: sees to it that what the named make target needs is installed (default: test).
 #
 # With all in place it only looks, and calls no package manager. Otherwise, as root on Debian or Ubuntu, it
 # installs the packages; elsewhere it says in one line what to install, and fails.
@@ -7,7 +7,7 @@ set -eu
 
 need_rust=1.95
 goal=${1:-test}
-case $goal in build | demo | test) ;; *) echo "usage: setup.sh [build|demo|test]" >&2 && exit 2 ;; esac
+case $goal in build | test) ;; *) echo "usage: setup.sh [build|test]" >&2 && exit 2 ;; esac
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
@@ -32,7 +32,7 @@ look() {
     have make || missing="$missing make"
     # For cargo's downloads.
     [ -d /etc/ssl/certs ] || [ -d /etc/pki/tls ] || missing="$missing ca-certificates"
-    if [ "$goal" != build ]; then
+    if [ "$goal" = test ]; then
         have java || missing="$missing default-jre-headless"
         [ -e /usr/share/java/zookeeper.jar ] || [ -n "${ZKHELPER_ZOOKEEPER_CLASSPATH:-}" ] ||
             missing="$missing zookeeper"
@@ -43,9 +43,10 @@ look() {
         have clang || missing="$missing clang libclang-rt-dev"
         have valgrind || missing="$missing valgrind"
         have mvn || missing="$missing maven"
-        # The foreign clients of tests/interop.
+        # The foreign clients of tests/interop, and kazoo as the control of tests/faults.
         have javac || missing="$missing default-jdk-headless"
         have go || missing="$missing golang-go"
+        have cli_mt || [ -x /usr/lib/zookeeper/bin/cli_mt ] || missing="$missing zookeeper-bin"
         python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
     fi
     missing=${missing# }

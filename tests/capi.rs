@@ -56,6 +56,32 @@ impl Installed {
         self.prefix.path().join("lib")
     }
 
+    /// The directory of a library that has AddressSanitizer in itself, made with the standard library as it is.
+    fn instrumented() -> PathBuf {
+        let target = target().join("address-sanitizer");
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let triple = run(Command::new("rustc").arg("-vV"));
+        let triple = triple.lines().find_map(|line| line.strip_prefix("host: ")).expect("a host");
+        let mut build = Command::new(cargo);
+        build.current_dir(ROOT).args([
+            "build",
+            "--quiet",
+            "--release",
+            "--locked",
+            "--lib",
+            "--features",
+            "capi",
+        ]);
+        build.args(["--target", triple]).env("CARGO_TARGET_DIR", &target);
+        build.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address");
+        run(&mut build);
+        let dir = target.join(triple).join("release");
+        let soname = dir.join("libzkhelper.so.0");
+        let _ = std::fs::remove_file(&soname);
+        std::os::unix::fs::symlink("libzkhelper.so", soname).expect("a link");
+        dir
+    }
+
     fn pkg_config(&self, arguments: &[&str]) -> Vec<String> {
         let mut command = Command::new("pkg-config");
         command.args(arguments).arg("zkhelper").env("PKG_CONFIG_PATH", self.lib().join("pkgconfig"));
@@ -71,7 +97,7 @@ impl Installed {
         cc.args(self.pkg_config(&["--cflags"]));
         match how {
             How::Shared | How::Valgrind => cc.args(self.pkg_config(&["--libs"])),
-            How::Sanitized => cc
+            How::Sanitized | How::Instrumented => cc
                 .args([
                     "-fsanitize=address,undefined",
                     "-fno-sanitize-recover=all",
@@ -107,7 +133,8 @@ impl Installed {
             }
             _ => Command::new(program),
         };
-        command.env("LD_LIBRARY_PATH", self.lib());
+        let lib = if how == How::Instrumented { Self::instrumented() } else { self.lib() };
+        command.env("LD_LIBRARY_PATH", lib);
         command
     }
 }
@@ -122,6 +149,8 @@ enum How {
     Static,
     /// AddressSanitizer (with its search for leaks) and UndefinedBehaviorSanitizer.
     Sanitized,
+    /// The same, and the library has AddressSanitizer in itself.
+    Instrumented,
     Valgrind,
 }
 
@@ -251,6 +280,55 @@ fn the_demo_shows_what_it_says() {
         output.contains("the tokens grew each time") && output.contains("with a greater token"),
         "{output}"
     );
+}
+
+/// With `make prove`: the library's own code is instrumented too, which takes a build of its own.
+#[test]
+fn an_instrumented_library_is_clean() {
+    if std::env::var_os("ZKHELPER_PROVE").is_none() {
+        return;
+    }
+    let dir = TempDir::new("capi");
+    let program = installed().compile(&dir, "tests/capi/twice.c", How::Instrumented);
+    let mut twice = Program::spawn(installed().command(&program, How::Instrumented));
+    let status = twice.wait(LIMIT);
+    let output = twice.output();
+    assert!(!status.success() && output.contains("in zkh_error_free"), "{status}\n{output}");
+    assert!(output.contains("ERROR: AddressSanitizer: heap-use-after-free"), "{output}");
+    in_every_way("tests/capi/misuse.c", &[(How::Instrumented, "20")], "each misuse was told of");
+    in_every_way("tests/capi/async.c", &[(How::Instrumented, "300")], "each callback came once");
+}
+
+/// The state callback: every state, with the session that was lost and the new one.
+#[test]
+fn a_lost_session_is_told_with_the_old_and_the_new_one() {
+    let dir = TempDir::new("capi");
+    let server = Ensemble::single(Flavor::Debian);
+    let proxy = Proxy::new(server.address(0));
+    let program = installed().compile(&dir, "tests/capi/states.c", How::Shared);
+    let mut command = installed().command(&program, How::Shared);
+    command.arg(proxy.address().to_string());
+    let mut program = Program::spawn(command);
+    program.wait_for_line("held", LIMIT);
+    let old = *server.sessions().first().expect("a session");
+    proxy.refuse(true);
+    proxy.cut_now();
+    eventually(LIMIT, "the session's end", || server.sessions().is_empty().then_some(()));
+    proxy.refuse(false);
+    program.wait_for_line(&format!("lost session=0 previous={old:x} reason="), LIMIT);
+    let connected = program.wait_for_line("connected session=", LIMIT).text;
+    let new = *server.sessions().first().expect("a new session");
+    assert!(connected.starts_with(&format!("connected session={new:x} previous={old:x} ")), "{connected}");
+    program.write_line("");
+    program.wait_for_line("over", LIMIT);
+    program.wait_success(LIMIT);
+
+    let states: Vec<_> = program.lines().into_iter().map(|line| line.text).collect();
+    let first_words: Vec<_> = states.iter().filter_map(|line| line.split(' ').next()).collect();
+    let expected =
+        ["connecting", "connected", "suspended", "lost", "connected", "closed", "destroyed", "over"];
+    let told: Vec<_> = first_words.into_iter().filter(|word| *word != "held").collect();
+    assert_eq!(told, expected, "{states:#?}");
 }
 
 /// A host that leaves SIGPIPE as it is dies of a write to a connection that was reset, unless its library

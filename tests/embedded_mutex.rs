@@ -1,5 +1,14 @@
-//! The mutex on the embedded server: what Apache ZooKeeper cannot be brought to on purpose.
+//! The scenarios of the mutex on the embedded server, and what Apache ZooKeeper cannot be brought to on
+//! purpose.
 
+#[path = "scenarios/lease.rs"]
+mod lease;
+#[path = "scenarios/mutex.rs"]
+mod mutex;
+mod support;
+
+use std::net::SocketAddr;
+use std::sync::LazyLock;
 use std::time::Duration;
 use zkhelper::embedded::{Moment, Operation, Server};
 use zkhelper::proto::{Acl, CreateMode, permissions};
@@ -9,12 +18,28 @@ use zkhelper::{Client, Code, Hold, Loss, Mutex, MutexOptions, Options};
 /// Ends a test that hangs; no working test comes near it.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// The tick of the tests' Apache ZooKeeper.
+const TICK: Duration = Duration::from_millis(500);
+
+/// The server that the scenarios share.
+fn server() -> SocketAddr {
+    static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start_with_tick(0, TICK).expect("a server"));
+    SERVER.address().parse().expect("an address")
+}
+
+/// A server of one's own that removes empty containers at once, and what stops it when it is dropped.
+fn server_without_empty_containers() -> (String, Server) {
+    let server = Server::start_with_tick(0, TICK).expect("a server");
+    server.set_container_interval(Duration::from_millis(100));
+    (server.address().to_owned(), server)
+}
+
 async fn client(server: &Server) -> Client {
     let options = Options { session_timeout: Duration::from_secs(4), ..Options::default() };
     Client::connect(server.address(), options).await.expect("a connection")
 }
 
-fn mutex(client: &Client, path: &str) -> Mutex {
+fn on(client: &Client, path: &str) -> Mutex {
     Mutex::new(client, path, MutexOptions::default()).expect("a mutex")
 }
 
@@ -35,8 +60,8 @@ async fn children(client: &Client, path: &str) -> usize {
 async fn the_word_embedded_is_one_server_for_the_process() {
     let one = Client::connect("embedded", Options::default()).await.expect("a connection");
     let two = Client::connect("embedded", Options::default()).await.expect("a connection");
-    let hold = lock(&mutex(&one, "/zk/word")).await;
-    let error = mutex(&two, "/zk/word").lock(Some(Duration::ZERO), "").await.expect_err("held");
+    let hold = lock(&on(&one, "/zk/word")).await;
+    let error = on(&two, "/zk/word").lock(Some(Duration::ZERO), "").await.expect_err("held");
     assert_eq!(error.code(), Code::TIMEOUT);
     hold.release().await.expect("released");
     for no_word in ["", "Embedded", "embedded/chroot ", "embedded,embedded"] {
@@ -53,7 +78,7 @@ async fn near_the_end_of_the_sequence_the_lock_refuses_and_names_the_remedy() {
     parent(&client, "/end").await;
     // The last number that is used, then the first that is not, then where the counter sticks.
     server.set_sequence("/end", i32::MAX - (1 << 20)).expect("set");
-    let handle = mutex(&client, "/end");
+    let handle = on(&client, "/end");
     lock(&handle).await.release().await.expect("released");
     for next in [i32::MAX - (1 << 20) + 1, i32::MAX - 1, i32::MAX, i32::MIN, -1] {
         server.set_sequence("/end", next).expect("set");
@@ -73,9 +98,9 @@ async fn a_newcomer_at_the_end_of_the_sequence_does_not_get_in_beside_a_holder()
     let client = client(&server).await;
     parent(&client, "/beside").await;
     server.set_sequence("/beside", i32::MAX - (1 << 20)).expect("set");
-    let hold = lock(&mutex(&client, "/beside")).await;
+    let hold = lock(&on(&client, "/beside")).await;
     server.set_sequence("/beside", i32::MIN).expect("set");
-    let error = mutex(&client, "/beside").lock(Some(LIMIT), "").await.expect_err("refused");
+    let error = on(&client, "/beside").lock(Some(LIMIT), "").await.expect_err("refused");
     assert_eq!(error.code(), Code::SEQUENCE_EXHAUSTED);
     assert!(hold.is_held());
     hold.release().await.expect("released");
@@ -87,7 +112,7 @@ async fn an_answer_that_does_not_come_leaves_one_node_whether_the_request_was_ap
     let server = Server::start(0).expect("a server");
     let client = client(&server).await;
     parent(&client, "/lost").await;
-    let handle = mutex(&client, "/lost");
+    let handle = on(&client, "/lost");
     for moment in [Moment::BeforeApplying, Moment::AfterApplying] {
         for operation in [Operation::Create, Operation::GetChildren, Operation::Delete] {
             server.cut(operation, 1, moment);
@@ -105,7 +130,7 @@ async fn a_server_without_a_quorum_answers_reads_and_the_loss_is_told_all_the_sa
     let server = Server::start_with_tick(0, Duration::from_millis(200)).expect("a server");
     let options = Options { session_timeout: Duration::from_secs(1), ..Options::default() };
     let client = Client::connect(server.address(), options).await.expect("a connection");
-    let handle = mutex(&client, "/isolated");
+    let handle = on(&client, "/isolated");
     let mut losses = handle.losses();
     let hold = lock(&handle).await;
     server.isolate();
@@ -127,7 +152,7 @@ async fn a_server_without_a_quorum_answers_reads_and_the_loss_is_told_all_the_sa
 async fn a_server_that_freezes_and_thaws_in_time_loses_no_lock() {
     let server = Server::start(0).expect("a server");
     let client = client(&server).await;
-    let handle = mutex(&client, "/frozen");
+    let handle = on(&client, "/frozen");
     let hold = lock(&handle).await;
     server.freeze();
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -141,10 +166,10 @@ async fn a_server_that_freezes_and_thaws_in_time_loses_no_lock() {
 async fn an_expired_session_is_told_and_the_waiter_is_served() {
     let server = Server::start(0).expect("a server");
     let (one, two) = (client(&server).await, client(&server).await);
-    let handle = mutex(&one, "/expire");
+    let handle = on(&one, "/expire");
     let mut losses = handle.losses();
     let hold = lock(&handle).await;
-    let other = mutex(&two, "/expire");
+    let other = on(&two, "/expire");
     let waiting = other.lock(Some(LIMIT), "waits");
     while children(&two, "/expire").await < 2 {}
     server.expire(one.session().id).expect("expired");

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex as Locked, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
-use support::process::{Program, Stream};
+use support::process::Program;
 use support::zookeeper::{Ensemble, Flavor};
 use zkhelper::embedded::Server;
 use zkhelper::proto::{Acl, CreateMode, permissions};
@@ -24,8 +24,6 @@ use zkhelper::{Client, Code, Mutex, MutexOptions, Options, Strict};
 const WORKER: &str = "ZKHELPER_INTEROP_WORKER";
 /// Ends a test that hangs; no working test comes near it. Java starts slowly on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
-/// Fetching what is not there yet.
-const FETCH_LIMIT: Duration = Duration::from_secs(600);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -98,17 +96,7 @@ fn worker() {
 /// Where `prepare.sh` put the foreign clients.
 fn clients() -> &'static PathBuf {
     static PREPARED: OnceLock<PathBuf> = OnceLock::new();
-    PREPARED.get_or_init(|| {
-        let here = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/prepare.sh");
-        let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-        let mut command = Command::new(here);
-        command.env("CARGO_TARGET_DIR", target.parent().expect("cargo's target directory"));
-        let mut script = Program::spawn(command);
-        let status = script.wait(FETCH_LIMIT);
-        assert!(status.success(), "{}", script.output());
-        let said = script.lines().into_iter().rfind(|line| line.stream == Stream::Out);
-        PathBuf::from(said.expect("a directory").text)
-    })
+    PREPARED.get_or_init(|| support::foreign::prepare(&[]))
 }
 
 fn start(kind: Kind, address: &str, path: &str) -> Program {

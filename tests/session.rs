@@ -836,6 +836,27 @@ async fn ten_thousand_watches_survive_the_restart_of_their_server() {
 }
 
 #[tokio::test]
+async fn an_expiry_by_the_servers_clock_is_told_when_a_server_is_reached_again() {
+    let zk = server(Flavor::Debian);
+    let proxy = Proxy::new(zk.address(0));
+    let short = Options { session_timeout: Duration::from_secs(1), ..options() };
+    let client = connect(&proxy.address().to_string(), short).await;
+    let path = make(&client, &format!("/{}", support::unique("expired")), CreateMode::Ephemeral).await;
+    let old = client.session().id;
+    let mut states = states_from_now(&client);
+    proxy.refuse(true);
+    proxy.cut_now();
+    state(&mut states, State::Suspended).await;
+    support::eventually(LIMIT, "the session's end", || (!zk.sessions().contains(&old)).then_some(()));
+    assert_eq!(client.state(), State::Suspended, "until a server says so, it may live");
+    proxy.refuse(false);
+    let event = state(&mut states, State::Lost).await;
+    assert_eq!((event.session, event.previous_session), (0, old));
+    assert_ne!(state(&mut states, State::Connected).await.session, old);
+    assert_eq!(client.zk().exists(&path, any()).await.expect("an answer"), None);
+}
+
+#[tokio::test]
 async fn a_half_open_connection_is_noticed_by_its_silence() {
     let frozen = Proxy::new(server(Flavor::Debian).address(0));
     let client = connect(&frozen.address().to_string(), options()).await;
@@ -976,10 +997,15 @@ async fn attempts_are_spread_out_where_connections_end_at_once() {
     drop(client);
 }
 
+/// Tells this program, started by the test below, that it is the one whose processor time counts.
+const IDLER: &str = "ZKHELPER_SESSION_IDLER";
+
 /// Run alone in a process by the test below, which reads the processor time it took.
 #[tokio::test]
-#[ignore = "run by nothing_spins_while_nothing_can_be_reached"]
 async fn child_that_reaches_nothing() {
+    if std::env::var_os(IDLER).is_none() {
+        return;
+    }
     let nobody = support::port::Port::reserve().address();
     let dark = Blackhole::new();
     let clients: Vec<_> = [
@@ -1007,7 +1033,8 @@ fn processor_time() -> Duration {
 #[test]
 fn nothing_spins_while_nothing_can_be_reached() {
     let output = std::process::Command::new(std::env::current_exe().expect("this program"))
-        .args(["--exact", "child_that_reaches_nothing", "--ignored", "--nocapture"])
+        .args(["--exact", "child_that_reaches_nothing", "--nocapture"])
+        .env(IDLER, "1")
         .output()
         .expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout);

@@ -25,6 +25,16 @@
 //! waits is a future. A process that was forked connects anew; its parent's clients answer
 //! [`Code::FORKED`].
 
+// No input may reach a panic.
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable
+)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
+
 mod driver;
 #[cfg(test)]
 mod fake;

@@ -15,6 +15,16 @@
 //! kept nowhere, SASL, TLS
 //! and reconfiguration are refused, and a container check deletes all it finds at once.
 
+// No input may reach a panic.
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable
+)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
+
 mod acl;
 mod core;
 mod faults;

@@ -227,3 +227,37 @@ impl Drop for UserData {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::{zkh_error_code, zkh_error_free, zkh_error_message};
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_a_status_and_a_message() {
+        let mut err = std::ptr::null_mut();
+        // SAFETY: a place for a pointer.
+        let status = unsafe { status("zkh_test", &raw mut err, || panic!("by {}", "accident")) };
+        assert_eq!(status, Code::PANIC.number());
+        // SAFETY: an error object that is freed once, at the end.
+        unsafe {
+            assert_eq!(zkh_error_code(err), status);
+            let message = CStr::from_ptr(zkh_error_message(err)).to_string_lossy();
+            assert!(message.contains("zkh_test") && message.contains("by accident"), "{message}");
+            zkh_error_free(err);
+        }
+        assert_eq!(value(|| -> Result<i64> { panic!("in a getter") }), 0);
+    }
+
+    #[test]
+    fn the_error_is_written_on_failure_only() {
+        let untouched = std::ptr::without_provenance_mut(8);
+        let mut err = untouched;
+        // SAFETY: a place for a pointer, and null.
+        unsafe {
+            assert_eq!(status("zkh_test", &raw mut err, || Ok(())), 0);
+            assert_eq!(err, untouched);
+            assert_eq!(status("zkh_test", std::ptr::null_mut(), || Err(Code::TIMEOUT.into())), -1009);
+        }
+    }
+}

@@ -254,3 +254,28 @@ pub unsafe extern "C" fn zkh_log_set_callback(
 pub extern "C" fn zkh_log_dropped() -> u64 {
     super::boundary::value(|| Ok(journal()?.state.lock().dropped_ever))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Hosts;
+
+    impl Log for Hosts {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn log(&self, _: &Record<'_>) {}
+
+        fn flush(&self) {}
+    }
+
+    #[test]
+    fn a_rust_programs_own_logger_stays() {
+        log::set_logger(&Hosts).expect("the first one");
+        let error = install().expect_err("there is one");
+        assert_eq!(error.code(), Code::UNSUPPORTED);
+        assert!(error.to_string().contains("has a logger already"), "{error}");
+    }
+}

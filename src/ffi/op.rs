@@ -210,3 +210,15 @@ impl On<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_breaks_off_still_delivers() {
+        let waiter = Arc::<Waiter>::default();
+        drop(Delivery(Some(Done::Waiter(Arc::clone(&waiter)))));
+        assert_eq!(waiter.wait().map_err(|error| error.code()), Err(Code::PANIC));
+    }
+}

@@ -3,6 +3,16 @@
 //! Everything here is pure: bytes in, values out, and back. The client's session layer and the
 //! embedded server share it, so both directions of every record are here.
 
+// No input may reach a panic.
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable
+)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
+
 mod codec;
 mod frame;
 mod multi;

@@ -1,5 +1,15 @@
 //! The recipes: one file each, written over the trait [`crate::Zk`] alone.
 
+// No input may reach a panic.
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable
+)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
+
 pub mod contender;
 mod contents;
 pub mod keeper;

@@ -151,6 +151,32 @@ static void frees_under_waiters(zkh_client client, int rounds)
     CHECK(zkh_mutex_free(holder) == ZKH_OK);
 }
 
+/* The same with a client that nothing answers. */
+static void *waits_connected(void *client)
+{
+    zkh_status status = zkh_client_wait_connected(*(zkh_client *)client, -1, NULL);
+    CHECK(status == ZKH_CLOSED || status == ZKH_BAD_HANDLE);
+    return NULL;
+}
+
+static void frees_client_under_waiters(void)
+{
+    zkh_client nowhere = {0};
+    struct outcome o = OUTCOME, cancelled = OUTCOME;
+    zkh_op op = {0};
+    pthread_t thread;
+    OK(zkh_client_new("127.0.0.1:1", NULL, &nowhere, &err));
+    CHECK(pthread_create(&thread, NULL, waits_connected, &nowhere) == 0);
+    OK(zkh_client_wait_connected_async(nowhere, -1, done, &o, destroy, NULL, &err));
+    OK(zkh_client_wait_connected_async(nowhere, -1, done, &cancelled, destroy, &op, &err));
+    OK(zkh_op_cancel(op, &err));
+    CHECK(await(&cancelled) == ZKH_CANCELLED && destroyed(&o) == 0);
+    CHECK(zkh_client_free(nowhere) == ZKH_OK);
+    CHECK(destroyed(&o) == 1 && o.calls == 1 && o.status == ZKH_CLOSED);
+    CHECK(strstr(o.message, "the handle was freed meanwhile") != NULL);
+    pthread_join(thread, NULL);
+}
+
 /* ---- order ---- */
 
 static int next_in_order;
@@ -313,6 +339,40 @@ static void logs(zkh_client client)
     CHECK(second.destroyed == 1 && second.records == 0 && zkh_log_dropped() == 0);
 }
 
+/* A callback that is too slow loses records, and is told how many. */
+
+static pthread_mutex_t held_up = PTHREAD_MUTEX_INITIALIZER;
+static int told_of_dropped;
+
+static void slow_log(void *user_data, int32_t level, const char *target, const char *message)
+{
+    (void)user_data, (void)target;
+    pthread_mutex_lock(&held_up);
+    if (level == ZKH_LOG_WARN && strstr(message, "log records were dropped") != NULL)
+        told_of_dropped += atoi(message);
+    pthread_mutex_unlock(&held_up);
+}
+
+static void drops_log_records(void)
+{
+    OK(zkh_log_set_callback(ZKH_LOG_WARN, slow_log, NULL, NULL, &err));
+    pthread_mutex_lock(&held_up);
+    for (int i = 0; i < 6000; i++)
+        CHECK(zkh_mutex_free((zkh_mutex){42}) == ZKH_BAD_HANDLE);
+    int dropped = (int)zkh_log_dropped();
+    CHECK(dropped > 0 && dropped < 6000);
+    pthread_mutex_unlock(&held_up);
+    for (int told = 0; told < dropped;) {
+        pthread_mutex_lock(&held_up);
+        told = told_of_dropped;
+        pthread_mutex_unlock(&held_up);
+        struct timespec pause = {0, 1000000};
+        nanosleep(&pause, NULL);
+    }
+    OK(zkh_log_set_callback(ZKH_LOG_OFF, NULL, NULL, NULL, &err));
+    CHECK(told_of_dropped == dropped);
+}
+
 int main(int argc, char **argv)
 {
     CHECK(argc > 1);
@@ -324,9 +384,11 @@ int main(int argc, char **argv)
     cancel_races(client, rounds);
     frees_in_callback(client);
     frees_under_waiters(client, rounds);
+    frees_client_under_waiters();
     keeps_order(client);
     tells_states();
     logs(client);
+    drops_log_records();
     OK(zkh_client_close(client, -1, &err));
     CHECK(zkh_client_free(client) == ZKH_OK);
     printf("each callback came once\n");

@@ -94,7 +94,8 @@ impl Generator {
     /// A node that only the expiry of its session removes.
     pub(crate) fn marker(&mut self) -> (Op, String) {
         self.markers += 1;
-        let path = format!("{}/marker{}", self.root, self.markers);
+        // Beside the root, which may be gone or closed to everybody.
+        let path = format!("{}-marker{}", self.root, self.markers);
         (Op::Request(create(path.clone(), CreateMode::Ephemeral, open())), path)
     }
 

@@ -12,10 +12,11 @@ cargo build --quiet --manifest-path "$here/../../Cargo.toml" --bin zkh
 target=${CARGO_TARGET_DIR:-$here/../../target}
 "$target/debug/zkh" server --port 0 --tick 500 > "$work/server" &
 server=$!
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-    address=$(sed -n 's/^zkh: listening on //p' "$work/server")
-    test -z "$address" || break
+address=
+until test -n "$address"; do
+    kill -0 "$server" || exit 1
     sleep 0.1
+    address=$(sed -n 's/^zkh: listening on //p' "$work/server")
 done
 echo "zkh server on $address"
 

@@ -11,17 +11,17 @@ from kazoo.security import make_digest_acl
 LIMIT = 20
 
 
-def client(address, **options):
+def client(address: str, **options: object) -> KazooClient:
     zk = KazooClient(hosts=address, timeout=10, **options)
     zk.start(timeout=LIMIT)
     return zk
 
 
-def shows(what):
+def shows(what: str) -> None:
     print(f"kazoo: {what}", flush=True)
 
 
-def nodes(zk):
+def nodes(zk: KazooClient) -> None:
     zk.create("/k/a/b", b"one", makepath=True)
     data, stat = zk.get("/k/a/b")
     assert (data, stat.version, stat.dataLength) == (b"one", 0, 3)
@@ -44,7 +44,7 @@ def nodes(zk):
     shows("nodes, sequences, ephemerals, errors")
 
 
-def transaction(zk):
+def transaction(zk: KazooClient) -> None:
     zk.ensure_path("/t")
     good = zk.transaction()
     good.create("/t/a", b"1")
@@ -63,11 +63,12 @@ def transaction(zk):
     shows("transactions, whole or not at all")
 
 
-def watches(zk, other):
+def watches(zk: KazooClient, other: KazooClient) -> None:
     zk.ensure_path("/w")
-    seen, heard = [], threading.Condition()
+    seen: list[tuple[object, ...]] = []
+    heard = threading.Condition()
 
-    def note(*what):
+    def note(*what: object) -> None:
         with heard:
             seen.append(what)
             heard.notify_all()
@@ -75,7 +76,7 @@ def watches(zk, other):
     DataWatch(zk, "/w/d", lambda data, stat: note("data", data))
     ChildrenWatch(zk, "/w", lambda names: note("children", sorted(names)))
 
-    def hears(*what):
+    def hears(*what: object) -> None:
         with heard:
             assert heard.wait_for(lambda: what in seen, LIMIT), (what, seen)
 
@@ -93,7 +94,7 @@ def watches(zk, other):
     shows("data and children watches")
 
 
-def access(address, zk):
+def access(address: str, zk: KazooClient) -> None:
     zk.create("/secret", b"s", acl=[make_digest_acl("ann", "pw", all=True)])
     try:
         zk.get("/secret")
@@ -107,11 +108,11 @@ def access(address, zk):
     shows("access control by digest")
 
 
-def locks(address):
+def locks(address: str) -> None:
     inside, most, rounds = 0, 0, 0
     guard = threading.Lock()
 
-    def contend():
+    def contend() -> None:
         nonlocal inside, most, rounds
         zk = client(address)
         for _ in range(10):
@@ -134,13 +135,13 @@ def locks(address):
     shows("40 locks by 4 clients, one at a time")
 
 
-def elections(address):
-    order = []
+def elections(address: str) -> None:
+    order: list[str] = []
     first, second = client(address), client(address)
     leading = threading.Event()
     done = threading.Event()
 
-    def lead_first():
+    def lead_first() -> None:
         order.append("first")
         leading.set()
         done.wait(LIMIT)
@@ -160,7 +161,7 @@ def elections(address):
     shows("an election and its hand-over")
 
 
-def recovery(zk, other):
+def recovery(zk: KazooClient, other: KazooClient) -> None:
     """The connection breaks; the session, its ephemeral and its watch stay."""
     zk.create("/alive", ephemeral=True)
     changed = threading.Event()
@@ -177,7 +178,7 @@ def recovery(zk, other):
     shows("a session, its ephemeral and its watch across a reconnect")
 
 
-def main(address):
+def main(address: str) -> None:
     zk, other = client(address), client(address)
     nodes(zk)
     transaction(zk)

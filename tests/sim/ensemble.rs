@@ -885,6 +885,7 @@ impl Ensemble {
         }
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn complete(
         &mut self,
         agenda: &mut Agenda,

@@ -36,7 +36,7 @@ pub fn spawn_tied(mut command: Command) -> io::Result<Child> {
         command.pre_exec(move || {
             nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
             // The parent may have died before the line above took hold.
-            if Pid::parent() == parent { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
+            if Pid::parent() == parent { Ok(()) } else { Err(nix::errno::Errno::ESRCH.into()) }
         });
     }
     let (reply, result) = mpsc::sync_channel(1);

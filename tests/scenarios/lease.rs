@@ -1,10 +1,8 @@
-//! When a lock may be trusted, on Apache ZooKeeper: leases, losses, strict mode, guarded writes.
+//! When a lock may be trusted, on whichever server the test that takes this in names.
 
-mod support;
-
+use crate::{server, support};
 use std::time::Duration;
 use support::proxy::{Direction, Proxy};
-use support::zookeeper::{Ensemble, Flavor, shared_single};
 use zkhelper::proto::{Acl, CreateMode, MultiOp, permissions};
 use zkhelper::zk::OpOptions;
 use zkhelper::{Client, Code, Hold, Loss, LostHold, Mutex, MutexOptions, Options, Result, Strict, Time};
@@ -20,7 +18,7 @@ async fn client_of(address: &str) -> Client {
 }
 
 async fn client() -> Client {
-    client_of(&shared_single().connect_string()).await
+    client_of(&server().to_string()).await
 }
 
 fn path(name: &str) -> String {
@@ -74,7 +72,7 @@ async fn renewals_keep_a_lock_valid_for_longer_than_a_session_timeout() {
 
 #[tokio::test]
 async fn a_frozen_connection_loses_the_lock_in_time_and_for_good() {
-    let proxy = Proxy::new(shared_single().address(0));
+    let proxy = Proxy::new(server());
     let (owner, other) = (client_of(&proxy.address().to_string()).await, client().await);
     let at = path("frozen");
     let handle = mutex(&owner, &at);
@@ -108,7 +106,7 @@ async fn a_frozen_connection_loses_the_lock_in_time_and_for_good() {
 
 #[tokio::test]
 async fn a_lock_that_ran_out_is_lost_even_if_its_session_lives_on() {
-    let proxy = Proxy::new(shared_single().address(0));
+    let proxy = Proxy::new(server());
     let owner = client_of(&proxy.address().to_string()).await;
     let at = path("final");
     let handle = mutex(&owner, &at);
@@ -144,7 +142,7 @@ async fn a_deleted_node_an_ended_session_and_a_closed_client_are_told_with_their
 
     let hold = lock(&handle).await;
     let reattach = Some(owner.credentials());
-    let address = shared_single().connect_string();
+    let address = server().to_string();
     let options = Options { reattach, session_timeout: TIMEOUT, ..Options::default() };
     let thief = Client::connect(&address, options).await.expect("re-attached");
     thief.close(LIMIT).await.expect("closed");
@@ -273,9 +271,8 @@ async fn strict_mode_waits_for_a_holder_that_did_not_leave_cleanly() {
 /// Curator's parents are containers: the server removes them while they are empty, the marker with them.
 #[tokio::test]
 async fn strict_mode_delays_the_first_holder_again_after_the_server_removed_a_container_parent() {
-    let server = Ensemble::build(Flavor::Debian).system_property("znode.container.checkIntervalMs", "100");
-    let server = server.start();
-    let client = client_of(&server.connect_string()).await;
+    let (address, _server) = crate::server_without_empty_containers();
+    let client = client_of(&address).await;
     let world = [Acl::world(permissions::ALL)];
     let made = client.zk().create("/box", b"", &world, CreateMode::Container, OpOptions::default());
     made.await.expect("made");
