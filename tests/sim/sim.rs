@@ -369,10 +369,10 @@ impl Sim {
         match event {
             Event::Wake { process } => self.step(process),
             Event::Resume { process } => self.resume(process),
-            Event::Dialled { process, .. } => self.deliver(process, event),
+            Event::Dialled { process, .. } => self.hand_to_process(process, event),
             Event::ToClient { conn, .. } | Event::ClientSeesEnd { conn } => {
                 if let Some(process) = self.net.conns.get(&conn).map(|conn| conn.process) {
-                    self.deliver(process, event);
+                    self.hand_to_process(process, event);
                 }
             }
             Event::ToServer { .. }
@@ -414,7 +414,7 @@ impl Sim {
 
     // ---- processes ----
 
-    fn deliver(&mut self, process: usize, event: Event) {
+    fn hand_to_process(&mut self, process: usize, event: Event) {
         let it = &mut self.processes[process];
         if it.dead {
             return;
