@@ -550,7 +550,7 @@ impl Ensemble {
         }
         for session in due {
             agenda.tell(|| format!("server {server} expires {}", session_name(session)));
-            self.propose(agenda, net, server, None, session, Txn::CloseSession);
+            self.propose(agenda, server, None, session, Txn::CloseSession);
         }
         self.post_all(agenda, server, &Peer::Ping);
     }
@@ -621,10 +621,10 @@ impl Ensemble {
         }
         match message {
             Peer::Forward { origin, session, request } => {
-                self.write(agenda, net, server, origin, session, &request);
+                self.write(agenda, server, origin, session, &request);
             }
             Peer::NewSession { origin, session, timeout_ms } => {
-                self.new_session(agenda, net, server, origin, session, timeout_ms);
+                self.new_session(agenda, server, origin, session, timeout_ms);
             }
             Peer::Propose(logged) => {
                 self.servers[server].log.push(logged);
@@ -656,7 +656,7 @@ impl Ensemble {
             Peer::Sync { conn, seq } => self.sync(agenda, net, server, from, conn, seq),
             Peer::Synced { conn, seq } => {
                 let zxid = self.servers[server].tree.zxid;
-                self.complete(agenda, net, server, conn, seq, zxid, Ok(Response::Path("/".to_owned())));
+                self.complete(agenda, net, server, conn, seq, (zxid, Ok(Response::Path("/".to_owned()))));
             }
         }
     }
@@ -691,7 +691,6 @@ impl Ensemble {
     fn new_session(
         &mut self,
         agenda: &mut Agenda,
-        net: &mut Network,
         server: usize,
         origin: Origin,
         session: i64,
@@ -701,20 +700,12 @@ impl Ensemble {
         if let Some(lead) = self.lead(server) {
             let owner = Some(origin.server);
             lead.tracked.insert(session, Tracked { timeout_ms, expires, owner, closing: false });
-            self.propose(agenda, net, server, Some(origin), session, Txn::CreateSession { timeout_ms });
+            self.propose(agenda, server, Some(origin), session, Txn::CreateSession { timeout_ms });
         }
     }
 
     /// PrepRequestProcessor: decides on a write, against everything that is proposed already.
-    fn write(
-        &mut self,
-        agenda: &mut Agenda,
-        net: &mut Network,
-        server: usize,
-        origin: Origin,
-        session: i64,
-        request: &Request,
-    ) {
+    fn write(&mut self, agenda: &mut Agenda, server: usize, origin: Origin, session: i64, request: &Request) {
         let Some(lead) = self.lead(server) else { return };
         let refused = match lead.tracked.get_mut(&session) {
             _ if session == ADMIN => None,
@@ -744,13 +735,12 @@ impl Ensemble {
         {
             tracked.closing = true;
         }
-        self.propose(agenda, net, server, Some(origin), session, txn);
+        self.propose(agenda, server, Some(origin), session, txn);
     }
 
     fn propose(
         &mut self,
         agenda: &mut Agenda,
-        _net: &mut Network,
         server: usize,
         origin: Option<Origin>,
         session: i64,
@@ -824,7 +814,7 @@ impl Ensemble {
     ) {
         if to == server {
             let zxid = self.servers[server].tree.zxid;
-            self.complete(agenda, net, server, conn, seq, zxid, Ok(Response::Path("/".to_owned())));
+            self.complete(agenda, net, server, conn, seq, (zxid, Ok(Response::Path("/".to_owned()))));
         } else if let Some(join) = self.lead(server).and_then(|l| l.followers.get(&to)).map(|f| f.join) {
             self.post(agenda, server, to, join, Peer::Synced { conn, seq });
         }
@@ -852,7 +842,7 @@ impl Ensemble {
                         self.attached(agenda, net, server, origin.conn, logged.session, true);
                     }
                     _ => {
-                        self.complete(agenda, net, server, origin.conn, origin.seq, logged.zxid, response);
+                        self.complete(agenda, net, server, origin.conn, origin.seq, (logged.zxid, response));
                     }
                 }
             }
@@ -903,12 +893,11 @@ impl Ensemble {
         server: usize,
         id: u64,
         seq: u64,
-        zxid: i64,
-        outcome: Result<Response, i32>,
+        answer: (i64, Result<Response, i32>),
     ) {
         let Some(conn) = self.servers[server].conns.get_mut(&id) else { return };
         if let Some(pending) = conn.queue.iter_mut().find(|pending| pending.seq == seq) {
-            pending.waiting = Waiting::Away(Some((zxid, outcome)));
+            pending.waiting = Waiting::Away(Some(answer));
         }
         self.advance(agenda, net, server, id);
     }
@@ -1152,7 +1141,7 @@ impl Ensemble {
             Role::Leading(_) => {
                 if session == 0 {
                     self.next_session += 1;
-                    self.new_session(agenda, net, server, origin, fresh, timeout_ms);
+                    self.new_session(agenda, server, origin, fresh, timeout_ms);
                 } else {
                     let valid = self.touch(agenda.now, server, session, timeout_ms);
                     if valid {
@@ -1243,13 +1232,13 @@ impl Ensemble {
                 self.post(agenda, server, leader, join, message);
             }
             Role::Leading(_) if is_sync => self.sync(agenda, net, server, server, id, seq),
-            Role::Leading(_) => self.write(agenda, net, server, origin, session, &request),
+            Role::Leading(_) => self.write(agenda, server, origin, session, &request),
             Role::Looking => {}
         }
     }
 
     /// The leader ends a session whose time is not over: its clock jumped, or an administrator asked it to.
-    pub fn expire_any(&mut self, agenda: &mut Agenda, net: &mut Network) {
+    pub fn expire_any(&mut self, agenda: &mut Agenda) {
         for server in 0..self.servers.len() {
             let it = &self.servers[server];
             let Role::Leading(lead) = &it.role else { continue };
@@ -1262,7 +1251,7 @@ impl Ensemble {
                 tracked.closing = true;
             }
             agenda.tell(|| format!("server {server} ends {} before its time", session_name(session)));
-            self.propose(agenda, net, server, None, session, Txn::CloseSession);
+            self.propose(agenda, server, None, session, Txn::CloseSession);
             return;
         }
     }
@@ -1270,13 +1259,13 @@ impl Ensemble {
     // ---- others ----
 
     /// A write by an administrator or another library, if there is a leader to take it.
-    pub fn admin(&mut self, agenda: &mut Agenda, net: &mut Network, request: &Request) -> bool {
+    pub fn admin(&mut self, agenda: &mut Agenda, request: &Request) -> bool {
         let leader = (0..self.servers.len()).find(|&s| {
             let it = &self.servers[s];
             it.up && !it.frozen && matches!(&it.role, Role::Leading(lead) if lead.epoch == self.epoch)
         });
         let Some(server) = leader else { return false };
-        self.write(agenda, net, server, Origin { server, conn: 0, seq: 0 }, ADMIN, request);
+        self.write(agenda, server, Origin { server, conn: 0, seq: 0 }, ADMIN, request);
         true
     }
 

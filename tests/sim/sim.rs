@@ -369,10 +369,10 @@ impl Sim {
         match event {
             Event::Wake { process } => self.step(process),
             Event::Resume { process } => self.resume(process),
-            Event::Dialled { process, .. } => self.hand_to_process(process, event),
+            Event::Dialled { process, .. } => self.deliver(process, event),
             Event::ToClient { conn, .. } | Event::ClientSeesEnd { conn } => {
                 if let Some(process) = self.net.conns.get(&conn).map(|conn| conn.process) {
-                    self.hand_to_process(process, event);
+                    self.deliver(process, event);
                 }
             }
             Event::ToServer { .. }
@@ -414,7 +414,7 @@ impl Sim {
 
     // ---- processes ----
 
-    fn hand_to_process(&mut self, process: usize, event: Event) {
+    fn deliver(&mut self, process: usize, event: Event) {
         let it = &mut self.processes[process];
         if it.dead {
             return;
@@ -737,7 +737,7 @@ impl Sim {
                 let contenders = self.ensemble.contenders(path);
                 if let Some((_, name, ..)) = self.agenda.rng.choice(contenders) {
                     let request = Request::Delete { path: format!("{path}/{name}"), version: -1 };
-                    self.ensemble.admin(&mut self.agenda, &mut self.net, &request);
+                    self.ensemble.admin(&mut self.agenda, &request);
                 }
             }
             FaultKind::AdminResets => {
@@ -750,10 +750,10 @@ impl Sim {
                     .map(|(_, name, ..)| delete(format!("{path}/{name}")))
                     .collect();
                 ops.push(delete(path.to_owned()));
-                self.ensemble.admin(&mut self.agenda, &mut self.net, &Request::Multi(ops));
+                self.ensemble.admin(&mut self.agenda, &Request::Multi(ops));
             }
             FaultKind::ForeignContender => self.foreign_comes(),
-            FaultKind::ExpireSession => self.ensemble.expire_any(&mut self.agenda, &mut self.net),
+            FaultKind::ExpireSession => self.ensemble.expire_any(&mut self.agenda),
         }
     }
 
@@ -842,7 +842,7 @@ impl Sim {
             ttl_ms: 0,
             with_stat: true,
         };
-        if self.ensemble.admin(&mut self.agenda, &mut self.net, &request) {
+        if self.ensemble.admin(&mut self.agenda, &request) {
             self.foreign.insert(format!("{path}/{name}"));
             let until = self.a_while(6);
             self.agenda.at(until, Event::Fault(Fault::ForeignLeaves(0)));
@@ -862,13 +862,13 @@ impl Sim {
         if which == usize::MAX {
             for path in &found {
                 let request = Request::Delete { path: path.clone(), version: -1 };
-                self.ensemble.admin(&mut self.agenda, &mut self.net, &request);
+                self.ensemble.admin(&mut self.agenda, &request);
             }
             // What is on its way at the leader is not there yet.
             self.foreign.retain(|_| !found.is_empty() || !self.ensemble.is_idle());
             self.agenda.after(500 * MS, Event::Fault(Fault::ForeignLeaves(usize::MAX)));
         } else if let Some(path) = self.agenda.rng.choice(found) {
-            self.ensemble.admin(&mut self.agenda, &mut self.net, &Request::Delete { path, version: -1 });
+            self.ensemble.admin(&mut self.agenda, &Request::Delete { path, version: -1 });
         }
     }
 
