@@ -74,7 +74,7 @@
 // The lock's session was over.
 #define ZKH_LOSS_SESSION_OVER 2
 
-// Somebody deleted the lock's node.
+// The lock's node was deleted: by somebody, or with its session before that was heard of.
 #define ZKH_LOSS_NODE_DELETED 3
 
 // The client was closed.

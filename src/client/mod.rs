@@ -449,7 +449,8 @@ impl Client {
         Ok(WatchStream { events, _registration: registration })
     }
 
-    /// Ends the session at the server: its ephemeral nodes are gone when this returns `Ok`. After `timeout`
+    /// Ends the session at the server: its ephemeral nodes are gone when this returns `Ok`, or, where the
+    /// server says that the session had expired already, as soon as its leader has written that down. After `timeout`
     /// it gives up waiting, and the session ends by its own timeout. Either way nothing of this client goes
     /// on: what was not sent has ended with [`Code::CLOSED`], a write that was sent and not answered with
     /// [`Code::OUTCOME_UNKNOWN`]. While no server is connected, it tries for as long to reach one. Fails

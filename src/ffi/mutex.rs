@@ -30,7 +30,7 @@ pub struct zkh_mutex {
 pub const ZKH_LOSS_LEASE_RAN_OUT: i32 = 1;
 /// The lock's session was over.
 pub const ZKH_LOSS_SESSION_OVER: i32 = 2;
-/// Somebody deleted the lock's node.
+/// The lock's node was deleted: by somebody, or with its session before that was heard of.
 pub const ZKH_LOSS_NODE_DELETED: i32 = 3;
 /// The client was closed.
 pub const ZKH_LOSS_CLIENT_CLOSED: i32 = 4;

@@ -37,7 +37,7 @@ pub enum Loss {
     LeaseRanOut = 1,
     /// Its session is over.
     SessionOver = 2,
-    /// Somebody deleted its node.
+    /// Its node was deleted: by somebody, or with its session before that was heard of.
     NodeDeleted = 3,
     /// The client was closed.
     ClientClosed = 4,
@@ -48,7 +48,7 @@ impl fmt::Display for Loss {
         f.write_str(match self {
             Self::LeaseRanOut => "no server confirmed in time that it is still ours",
             Self::SessionOver => "its session is over",
-            Self::NodeDeleted => "somebody deleted its node",
+            Self::NodeDeleted => "its node was deleted",
             Self::ClientClosed => "the client was closed",
         })
     }
