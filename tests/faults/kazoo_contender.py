@@ -16,15 +16,15 @@ servers, path, timeout = sys.argv[1], sys.argv[2], float(sys.argv[3])
 take, give, end = threading.Event(), threading.Event(), threading.Event()
 
 
-def now():
+def now() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
-def say(*words):
+def say(*words: object) -> None:
     print("@", *words, flush=True)
 
 
-def orders():
+def orders() -> None:
     for line in sys.stdin:
         {"take": take, "give": give}[line.strip()].set()
     for event in (take, give, end):
@@ -40,10 +40,11 @@ lock = zk.Lock(path, "contender")
 granted = threading.Event()
 
 
-def in_line():
+def in_line() -> None:
     while not granted.is_set():
         if len(lock.contenders()) >= 2:
-            return say("waiting", "kazoo")
+            say("waiting", "kazoo")
+            return
         time.sleep(0.02)
 
 

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from collections.abc import Callable
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoAuthError, NodeExistsError, NoNodeError
@@ -30,10 +31,11 @@ def nodes(zk: KazooClient) -> None:
     path, stat = zk.create("/k/e", b"", ephemeral=True, include_data=True)
     assert path == "/k/e" and stat.ephemeralOwner == zk.client_id[0]
     assert sorted(zk.get_children("/k")) == ["a", "e", "s-0000000001"]
-    for error, call in (
+    refused: list[tuple[type[Exception], Callable[[], object]]] = [
         (NodeExistsError, lambda: zk.create("/k/a")),
         (NoNodeError, lambda: zk.get("/k/none")),
-    ):
+    ]
+    for error, call in refused:
         try:
             call()
         except error:

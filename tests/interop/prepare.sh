@@ -1,6 +1,6 @@
 #!/bin/sh
 # Gets the clients that nobody here wrote ready, in the directory `interop` of cargo's target directory:
-#   venv/bin/python   with kazoo
+#   venv/bin/python   with kazoo, and what checks Python code
 #   go/               go-zookeeper's programs: `clients` (../interop/go) and `contend`
 #   curator/          Contend.class, and the jars it needs
 # Prints that directory. What is there already is left alone. Arguments: any of kazoo, go, curator (default: all).
@@ -10,7 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 target=${CARGO_TARGET_DIR:-$here/../../target}
 mkdir -p "$target/interop"
 dir=$(cd "$target/interop" && pwd)
-kazoo=kazoo==2.11.0
+kazoo="kazoo==2.11.0 mypy==1.18.2 ruff==0.14.5"
 
 # need PROGRAM PACKAGE: fails with what to do, if the program is missing.
 need() {
@@ -39,7 +39,7 @@ for client in ${*:-kazoo go curator}; do
             echo "interop: python3 cannot make a virtual environment: run scripts/setup.sh, or install it (Debian's package python3-venv)" >&2
             exit 1
         }
-        quietly "$dir/venv/bin/pip" install --quiet --disable-pip-version-check "$kazoo"
+        quietly "$dir/venv/bin/pip" install --quiet --disable-pip-version-check $kazoo
         echo "$kazoo" > "$dir/venv/made-for"
         ;;
     go)

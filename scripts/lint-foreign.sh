@@ -1,0 +1,16 @@
+#!/bin/sh
+# Checks the programs in Python and Go that the tests run: ruff, mypy --strict, gofmt, go vet.
+set -eu
+
+cd "$(dirname "$0")/.."
+clients=$(tests/interop/prepare.sh kazoo)
+python=$(git ls-files '*.py')
+# shellcheck disable=SC2086 # a list of files
+"$clients/venv/bin/ruff" check --quiet --no-cache $python
+# shellcheck disable=SC2086
+"$clients/venv/bin/mypy" --config-file tests/interop/mypy.ini --no-error-summary --cache-dir "$clients/mypy" --python-executable "$clients/venv/bin/python" \
+    --scripts-are-modules $python
+unformatted=$(gofmt -l tests/interop/go)
+[ -z "$unformatted" ] || { echo "gofmt differs: $unformatted" >&2 && exit 1; }
+cd tests/interop/go && go vet ./...
+echo "python and go: clean"
