@@ -704,6 +704,24 @@ zkh_status zkh_mutex_unlock_async(struct zkh_mutex mutex,
                                   zkh_destroy_fn destroy,
                                   struct zkh_error **err);
 
+// Lets the numbers of an idle lock begin at 0 again: the remedy for ZKH_SEQUENCE_EXHAUSTED. The path is
+// deleted, and made anew by the next lock; tokens go on growing. In strict mode the next holder waits for
+// the delay once.
+// Any thread, not in callbacks. Errors: ZKH_NOT_EMPTY while anybody holds the lock or waits for it, or other
+// nodes are below it: nothing is deleted then; ZKH_NO_AUTH, ZKH_NOT_SENT, ZKH_OUTCOME_UNKNOWN, ZKH_CLOSED,
+// ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_WOULD_DEADLOCK.
+zkh_status zkh_mutex_reset(struct zkh_mutex mutex, struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. It cannot be cancelled. `user_data` is destroyed
+// by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: ZKH_BAD_ARGUMENT, ZKH_BAD_HANDLE, ZKH_FORKED,
+// ZKH_CLOSED, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_mutex_reset_async(struct zkh_mutex mutex,
+                                 zkh_done_fn callback,
+                                 void *user_data,
+                                 zkh_destroy_fn destroy,
+                                 struct zkh_error **err);
+
 // Ends one wait for the lock on this handle with ZKH_INTERRUPTED. If nobody waits, the interrupt is
 // remembered and ends the next wait at its beginning. A lock that is held stays so.
 // Any thread, also in callbacks. Errors: ZKH_BAD_HANDLE, ZKH_FORKED.

@@ -232,6 +232,12 @@ fn misuse_gets_a_status_and_a_message() {
 }
 
 #[test]
+fn each_loss_is_told_once_with_its_reason_and_the_embedded_server_shows_it() {
+    let ways = [(How::Shared, ""), (How::Archive, ""), (How::Sanitized, ""), (How::Valgrind, "")];
+    in_every_way("tests/capi/lease.c", &ways, "each loss was told once");
+}
+
+#[test]
 fn callbacks_come_once_whatever_is_cancelled_and_freed() {
     let ways = [(How::Shared, "200"), (How::Archive, "20"), (How::Sanitized, "30"), (How::Valgrind, "10")];
     in_every_way("tests/capi/async.c", &ways, "each callback came once");
@@ -251,6 +257,18 @@ fn the_checkers_see_what_is_wrong() {
             let output = program.output();
             assert!(!status.success() && output.contains(text), "{source}, {how:?}: {status}\n{output}");
         }
+    }
+}
+
+#[test]
+fn the_watchful_example_works_on_both_servers() {
+    let dir = TempDir::new("capi");
+    let program = installed().compile(&dir, "examples/c/watchful.c", How::Shared);
+    for address in [Some(shared_single().connect_string()), None] {
+        let mut command = installed().command(&program, How::Shared);
+        command.args(address);
+        let output = Program::spawn(command).wait_success(LIMIT);
+        assert!(output.contains("step 3 under token "), "{output}");
     }
 }
 

@@ -87,9 +87,19 @@ async fn near_the_end_of_the_sequence_the_lock_refuses_and_names_the_remedy() {
         assert!(error.to_string().contains("delete \"/end\""), "{error}");
         assert_eq!(children(&client, "/end").await, 0, "{next}");
     }
-    // The remedy.
-    client.zk().delete("/end", -1, OpOptions::default()).await.expect("deleted");
-    lock(&handle).await.release().await.expect("released");
+    // The remedy, while nobody uses the lock.
+    server.set_sequence("/end", 7).expect("set");
+    let hold = lock(&handle).await;
+    assert_eq!(handle.reset().await.expect_err("in use").code(), Code::NOT_EMPTY);
+    assert!(hold.is_held());
+    let token = hold.token();
+    hold.release().await.expect("released");
+    handle.reset().await.expect("idle");
+    handle.reset().await.expect("nothing to reset");
+    let hold = lock(&handle).await;
+    assert_eq!(handle.contenders().await.expect("a list")[0].sequence, 0);
+    assert!(hold.token() > token);
+    hold.release().await.expect("released");
 }
 
 #[tokio::test]

@@ -206,6 +206,49 @@ pub unsafe extern "C" fn zkh_mutex_unlock_async(
     unsafe { status("zkh_mutex_unlock_async", err, body) }
 }
 
+async fn reset(mutex: Mutex) -> Result<i64> {
+    mutex.reset().await.map(|()| 0)
+}
+
+/// Lets the numbers of an idle lock begin at 0 again: the remedy for ZKH_SEQUENCE_EXHAUSTED. The path is
+/// deleted, and made anew by the next lock; tokens go on growing. In strict mode the next holder waits for
+/// the delay once.
+/// Any thread, not in callbacks. Errors: ZKH_NOT_EMPTY while anybody holds the lock or waits for it, or other
+/// nodes are below it: nothing is deleted then; ZKH_NO_AUTH, ZKH_NOT_SENT, ZKH_OUTCOME_UNKNOWN, ZKH_CLOSED,
+/// ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_WOULD_DEADLOCK.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_mutex_reset(mutex: zkh_mutex, err: *mut *mut zkh_error) -> zkh_status {
+    let body = || {
+        let handle = handles::get::<MutexHandle>(mutex.id)?;
+        let mutex = handle.mutex.clone();
+        handle.on("reset").wait(|_| reset(mutex)).map(drop)
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_mutex_reset", err, body) }
+}
+
+/// The same, without waiting: `callback` gets the outcome. It cannot be cancelled. `user_data` is destroyed
+/// by `destroy`, which may be null.
+/// Any thread, also in callbacks. Errors of the call itself: ZKH_BAD_ARGUMENT, ZKH_BAD_HANDLE, ZKH_FORKED,
+/// ZKH_CLOSED, ZKH_OUT_OF_RESOURCES.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_mutex_reset_async(
+    mutex: zkh_mutex,
+    callback: zkh_done_fn,
+    user_data: *mut c_void,
+    destroy: zkh_destroy_fn,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = || {
+        let user = UserData::new(user_data, destroy);
+        let handle = handles::get::<MutexHandle>(mutex.id)?;
+        let mutex = handle.mutex.clone();
+        handle.on("reset").call(callback, user, None, |_| reset(mutex))
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_mutex_reset_async", err, body) }
+}
+
 /// Ends one wait for the lock on this handle with ZKH_INTERRUPTED. If nobody waits, the interrupt is
 /// remembered and ends the next wait at its beginning. A lock that is held stays so.
 /// Any thread, also in callbacks. Errors: ZKH_BAD_HANDLE, ZKH_FORKED.

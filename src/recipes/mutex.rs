@@ -339,6 +339,23 @@ impl Mutex {
         Ok(found)
     }
 
+    /// Lets the numbers of an idle lock begin at 0 again: the remedy for [`Code::SEQUENCE_EXHAUSTED`]. The
+    /// path is deleted, and made anew by the next acquire; tokens go on growing.
+    ///
+    /// [`Code::NOT_EMPTY`] while anybody holds the lock or waits for it, or other nodes are below it: the
+    /// server deletes nothing then. In strict mode the next holder waits for the delay once.
+    pub async fn reset(&self) -> Result<()> {
+        let context = |error: Error| error.during("reset", Some(&self.inner.path));
+        match self.inner.zk.delete(&self.inner.path, -1, OpOptions::default()).await {
+            Err(error) if error.code() == Code::NO_NODE => Ok(()),
+            Err(error) if error.code() == Code::NOT_EMPTY => {
+                let text = "somebody holds the lock or waits for it, or there are other nodes below it";
+                Err(context(Error::new(Code::NOT_EMPTY).because(text)))
+            }
+            outcome => outcome.map_err(context),
+        }
+    }
+
     /// Ends the wait of one acquire on this handle with [`Code::INTERRUPTED`]. If none is waiting the
     /// interrupt is remembered, and ends the next one at its beginning. A lock that is held stays so.
     pub fn interrupt(&self) {
@@ -1008,7 +1025,7 @@ impl Inner {
 
     fn exhausted(&self, own: &LockNode) -> Error {
         Error::new(Code::SEQUENCE_EXHAUSTED).because(format!(
-            "the server gave out {:?}; delete {:?} while nobody uses the lock, and it is made anew with numbers from 0",
+            "the server gave out {:?}; reset the lock, or delete {:?}, while nobody uses it: it is made anew with numbers from 0",
             own.name(),
             self.path
         ))
