@@ -55,6 +55,7 @@ lint:
 	cargo clippy --locked --all-targets $(TESTS) -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps $(CAPI)
 	cargo run --quiet --locked $(CAPI) --example gen_header -- --check
+	@scripts/lint-foreign.sh
 
 # Schedules of the simulator, and how many of them.
 SEEDS ?= 20000
