@@ -25,8 +25,6 @@ const MAX_OUTPUT: usize = 1 << 20;
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 /// A connection that ended sooner than this was no success: the next pause is not shorter for it.
 const SETTLED: Duration = Duration::from_secs(1);
-/// Into how many attempts a round's time is shared out at the least.
-const LEAST_SHARES: u32 = 3;
 /// The least time a server is given to accept a connection and answer the handshake.
 const LEAST_ATTEMPT: Duration = Duration::from_millis(50);
 
@@ -464,10 +462,7 @@ impl Logical {
         if self.session.id() != 0 {
             round = round.min(self.session.timeout());
         }
-        // A server that is starting takes connections before it serves, and leaves their handshakes
-        // unanswered for good: a lone server too has to be tried more than once before a session is over.
-        let shares = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX).max(LEAST_SHARES);
-        let share = round / shares;
+        let share = round / u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
         let deadline = now + share.max(LEAST_ATTEMPT);
         self.dial = Dial::Trying { deadline };
         Some(Attempt { host, deadline })

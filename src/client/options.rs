@@ -20,8 +20,7 @@ pub struct Options {
     /// The session timeout asked for, in whole milliseconds; the server negotiates it into its own limits,
     /// by default 2 to 20 of its ticks. Default 10 s.
     pub session_timeout: Duration,
-    /// How long one round over all the servers may take, shared evenly among them (three attempts at the
-    /// least, so that a lone server that does not answer is tried again); also how long
+    /// How long one round over all the servers may take, shared evenly among them; also how long
     /// [`crate::Client::connect`] waits for the first session. While there is a session, a round takes no
     /// longer than its timeout; a server is given 50 ms at the least. Default 10 s.
     pub connect_timeout: Duration,

@@ -173,20 +173,6 @@ fn with_a_session_a_round_takes_no_longer_than_its_timeout() {
 }
 
 #[test]
-fn a_lone_server_that_takes_a_connection_before_it_serves_is_tried_again_before_the_session_is_over() {
-    let mut rig = Rig::connected("a:1", Options::default());
-    rig.lose();
-    let lost = rig.now;
-    let first = rig.dial();
-    rig.logical.opened(rig.now);
-    assert_eq!(first.deadline, lost + ms(2000), "a third of 6 s");
-    rig.advance(ms(2000));
-    assert!(!rig.logical.wants_transport());
-    rig.advance(ms(100));
-    assert!(rig.dial().deadline < lost + ms(6000));
-}
-
-#[test]
 fn a_server_that_takes_the_connection_and_says_nothing_is_left_at_the_attempts_deadline() {
     let mut rig = Rig::new("a:1,b:1", Options::default());
     let first = rig.dial();
