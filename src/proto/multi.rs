@@ -67,9 +67,6 @@ pub enum MultiResult {
     Error(i32),
 }
 
-/// The least size of an operation or result: its header.
-const HEADER_LEN: usize = 9;
-
 fn header(w: &mut Writer, op: i32, done: bool, err: i32) {
     w.i32(op);
     w.bool(done);
@@ -250,10 +247,5 @@ impl MultiResult {
                 _ => return Err(DecodeError { field: "multi.type", problem: "unknown" }),
             })
         })
-    }
-
-    /// The greatest number of results a record of `bytes` bytes can hold.
-    pub fn max_count(bytes: usize) -> usize {
-        bytes / HEADER_LEN
     }
 }
