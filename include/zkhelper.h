@@ -585,12 +585,15 @@ zkh_status zkh_client_wait_connected_async(struct zkh_client client,
 
 // Ends the session at the server, and with it every lock of this client; what waits ends with ZKH_CLOSED.
 // Gives up waiting for the server after `timeout_ms` milliseconds (-1: never, 0: at once); the session then
-// ends by its own timeout. Either way the client is over afterwards, and still to be freed. Closing a
-// client that is closed does nothing.
+// ends by its own timeout. Either way the client is over afterwards, and still to be freed; its state callback has been
+// told CLOSED, so do not hold a lock meanwhile that this callback takes. Closing a client that is closed
+// does nothing.
 // Any thread, not in callbacks. Errors: ZKH_CLOSED when the server did not confirm in time;
 // ZKH_AUTH_FAILED when the client was over because of that; ZKH_BAD_ARGUMENT, ZKH_BAD_HANDLE, ZKH_FORKED,
 // ZKH_WOULD_DEADLOCK.
-zkh_status zkh_client_close(struct zkh_client client, int64_t timeout_ms, struct zkh_error **err);
+zkh_status zkh_client_close(struct zkh_client client,
+                            int64_t timeout_ms,
+                            struct zkh_error **err);
 
 // The same, without waiting: `callback` gets the outcome. It cannot be cancelled. `user_data` is destroyed
 // by `destroy`, which may be null.

@@ -195,14 +195,18 @@ pub unsafe extern "C" fn zkh_client_wait_connected_async(
     unsafe { status("zkh_client_wait_connected_async", err, body) }
 }
 
-async fn close(client: Client, timeout: Option<Duration>) -> Result<i64> {
-    client.close(timeout.unwrap_or(Duration::MAX)).await.map(|()| 0)
+async fn close(handle: Arc<ClientHandle>, timeout: Option<Duration>) -> Result<i64> {
+    let closed = handle.client.close(timeout.unwrap_or(Duration::MAX)).await;
+    // A free right behind this one is to find the last state told.
+    handle.on_state.told().await;
+    closed.map(|()| 0)
 }
 
 /// Ends the session at the server, and with it every lock of this client; what waits ends with ZKH_CLOSED.
 /// Gives up waiting for the server after `timeout_ms` milliseconds (-1: never, 0: at once); the session then
-/// ends by its own timeout. Either way the client is over afterwards, and still to be freed. Closing a
-/// client that is closed does nothing.
+/// ends by its own timeout. Either way the client is over afterwards, and still to be freed; its state callback has been
+/// told CLOSED, so do not hold a lock meanwhile that this callback takes. Closing a client that is closed
+/// does nothing.
 /// Any thread, not in callbacks. Errors: ZKH_CLOSED when the server did not confirm in time;
 /// ZKH_AUTH_FAILED when the client was over because of that; ZKH_BAD_ARGUMENT, ZKH_BAD_HANDLE, ZKH_FORKED,
 /// ZKH_WOULD_DEADLOCK.
@@ -214,8 +218,8 @@ pub unsafe extern "C" fn zkh_client_close(
 ) -> zkh_status {
     let body = || {
         let handle = handles::get::<ClientHandle>(client.id)?;
-        let (timeout, client) = (boundary::timeout(timeout_ms)?, handle.client.clone());
-        handle.on("close").wait(|_| close(client, timeout)).map(drop)
+        let timeout = boundary::timeout(timeout_ms)?;
+        handle.on("close").wait(|_| close(Arc::clone(&handle), timeout)).map(drop)
     };
     // SAFETY: `err` is null or a place for a pointer.
     unsafe { status("zkh_client_close", err, body) }
@@ -237,8 +241,8 @@ pub unsafe extern "C" fn zkh_client_close_async(
     let body = || {
         let user = UserData::new(user_data, destroy);
         let handle = handles::get::<ClientHandle>(client.id)?;
-        let (timeout, client) = (boundary::timeout(timeout_ms)?, handle.client.clone());
-        handle.on("close").call(callback, user, None, |_| close(client, timeout))
+        let timeout = boundary::timeout(timeout_ms)?;
+        handle.on("close").call(callback, user, None, |_| close(Arc::clone(&handle), timeout))
     };
     // SAFETY: `err` is null or a place for a pointer.
     unsafe { status("zkh_client_close_async", err, body) }

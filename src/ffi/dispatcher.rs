@@ -9,7 +9,7 @@ use crate::zk::Zk;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -92,6 +92,8 @@ pub(super) struct Gate {
     closed: watch::Sender<bool>,
     due: Mutex<usize>,
     idle: Condvar,
+    /// The same news as `idle`, for tasks.
+    none_due: Notify,
 }
 
 /// A callback that is due: it is over when this is dropped.
@@ -99,7 +101,12 @@ pub(super) struct Due(Arc<Gate>);
 
 impl Gate {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { closed: watch::Sender::new(false), due: Mutex::new(0), idle: Condvar::new() })
+        Arc::new(Self {
+            closed: watch::Sender::new(false),
+            due: Mutex::new(0),
+            idle: Condvar::new(),
+            none_due: Notify::new(),
+        })
     }
 
     /// Promises a callback.
@@ -141,6 +148,19 @@ impl Gate {
             due = self.idle.wait(due);
         }
     }
+
+    /// Ends when every callback that was promised is over.
+    async fn idle(&self) {
+        loop {
+            let none_due = self.none_due.notified();
+            tokio::pin!(none_due);
+            none_due.as_mut().enable();
+            if *self.due.lock() == 0 {
+                return;
+            }
+            none_due.await;
+        }
+    }
 }
 
 impl Drop for Due {
@@ -149,6 +169,7 @@ impl Drop for Due {
         *due = due.saturating_sub(1);
         if *due == 0 {
             self.0.idle.notify_all();
+            self.0.none_due.notify_waiters();
         }
     }
 }
@@ -208,6 +229,16 @@ impl Listener {
         if let Some(old) = old {
             old.close();
             old.wait_idle();
+        }
+    }
+
+    /// Ends when everything that the callback is to be told has been told, the stream of it being over.
+    pub(super) fn told(&self) -> impl Future<Output = ()> + Send + use<> {
+        let gate = self.0.lock().clone();
+        async move {
+            if let Some(gate) = gate {
+                gate.idle().await;
+            }
         }
     }
 }

@@ -13,6 +13,28 @@ static void on_state(void *user_data, int32_t state, int64_t session, int64_t pr
     fflush(stdout);
 }
 
+static void count_closed(void *user_data, int32_t state, int64_t session, int64_t previous, const zkh_error *reason)
+{
+    (void)session;
+    (void)previous;
+    (void)reason;
+    *(int *)user_data += state == ZKH_STATE_CLOSED;
+}
+
+/* The last state is told also where the client is freed right after it was closed. */
+static void close_and_free(const char *address)
+{
+    for (int round = 0; round < 100; round++) {
+        zkh_client client = {0};
+        int closed = 0;
+        OK(zkh_client_new(address, NULL, &client, &err));
+        OK(zkh_client_on_state(client, count_closed, &closed, NULL, &err));
+        OK(zkh_client_close(client, round % 2 ? -1 : 0, &err));
+        CHECK(zkh_client_free(client) == ZKH_OK);
+        CHECK(closed == 1);
+    }
+}
+
 static void destroyed_states(void *user_data)
 {
     (void)user_data;
@@ -45,6 +67,7 @@ int main(int argc, char **argv)
     OK(zkh_client_close(client, -1, &err));
     CHECK(zkh_client_free(client) == ZKH_OK && zkh_mutex_free(mutex) == ZKH_OK);
     CHECK(zkh_client_options_free(options) == ZKH_OK);
+    close_and_free(argv[1]);
     printf("over\n");
     return 0;
 }
