@@ -297,7 +297,6 @@ static void freed_under_changes(int rounds)
 
 /* ---- the asynchronous form ---- */
 
-
 static void saw_none(struct outcome *o)
 {
     struct told *t = o->more;
