@@ -5,7 +5,7 @@ use std::time::Duration;
 use support::proxy::{Direction, Proxy};
 use zkhelper::proto::{Acl, CreateMode, MultiOp, permissions};
 use zkhelper::zk::OpOptions;
-use zkhelper::{Client, Code, Hold, Loss, LostHold, Mutex, MutexOptions, Options, Result, Strict, Time};
+use zkhelper::{Client, Code, Hold, Loss, Mutex, MutexOptions, Options, Result, Strict, Time};
 
 /// Ends a test that hangs; no working test comes near it.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -86,7 +86,7 @@ async fn a_frozen_connection_loses_the_lock_in_time_and_for_good() {
     let promised = hold.valid_until().expect("held");
     let lost = losses.recv().await.expect("told");
     let told = Time::now();
-    assert_eq!(lost, LostHold { token, reason: Loss::LeaseRanOut });
+    assert_eq!((lost.token, lost.reason), (token, Loss::LeaseRanOut));
     assert!(!hold.is_held() && handle.token().is_none());
     // The next holder comes after that: the server gives the lock away when the session is over.
     let next = waiting.await.expect("the lock");
@@ -136,7 +136,7 @@ async fn a_deleted_node_an_ended_session_and_a_closed_client_are_told_with_their
     let own = handle.contenders().await.expect("a list").remove(0);
     owner.zk().delete(&format!("{at}/{}", own.name), -1, OpOptions::default()).await.expect("deleted");
     let lost = losses.recv().await.expect("told");
-    assert_eq!(lost, LostHold { token: hold.token(), reason: Loss::NodeDeleted });
+    assert_eq!((lost.token, lost.reason), (hold.token(), Loss::NodeDeleted));
     assert!(!hold.is_held());
     assert_eq!(code(hold.release().await), Code::LOCK_LOST);
 
