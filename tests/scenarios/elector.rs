@@ -63,13 +63,6 @@ async fn campaign(elector: &Elector) -> Term {
     within("the lead", elector.campaign()).await.expect("the lead")
 }
 
-/// Leads for the first time on a path: nobody can have led before, but that is not known yet.
-async fn first_term(client: &Client, path: &str) {
-    let zk = client.zk();
-    let world = [Acl::world(permissions::ALL)];
-    zk.create_parents(path, &world, OpOptions::default()).await.expect("parents");
-}
-
 fn code<T: std::fmt::Debug>(result: Result<T>) -> Code {
     result.expect_err("an error").code()
 }
@@ -100,7 +93,6 @@ async fn until_candidates(elector: &Elector, count: usize) {
 async fn one_leads_and_the_record_says_who_until_the_next_one_does() {
     let (one, two) = (client().await, client().await);
     let at = path("lead");
-    first_term(&one, &at).await;
     let mut options = ElectorOptions { description: "first".to_owned(), ..short() };
     options.contents_json(r#"{"role": "blue"}"#).expect("an object");
     let (first, second) = (elector(&one, &at, options), elector(&two, &at, short()));
@@ -140,22 +132,7 @@ async fn one_leads_and_the_record_says_who_until_the_next_one_does() {
 async fn a_clean_hand_over_needs_no_delay() {
     let (one, two) = (client().await, client().await);
     let at = path("clean");
-    // The first leader of a path has to wait for what may have been before it: here another delay, and
-    // the marker it leaves is taken for ours by what it says of us.
-    let lease = Duration::from_millis(500);
-    let options = ElectorOptions { lease, grace: Some(NEVER_WAITED - lease), ..short() };
-    let (first, second) = (elector(&one, &at, options.clone()), elector(&two, &at, options));
-    let zk = one.zk();
-    let world = [Acl::world(permissions::ALL)];
-    let candidates = format!("{at}/candidates");
-    zk.create_parents(&candidates, &world, OpOptions::default()).await.expect("parents");
-    let stat = zk.exists(&candidates, OpOptions::default()).await.expect("an answer").expect("a node");
-    let marker = format!(
-        r#"{{"zkhelper-lock":{{"px":{},"D":{},"c":-1,"n":[]}}}}"#,
-        stat.czxid,
-        NEVER_WAITED.as_millis()
-    );
-    zk.set(&candidates, marker.as_bytes(), -1, OpOptions::default()).await.expect("set");
+    let (first, second) = (elector(&one, &at, clean()), elector(&two, &at, clean()));
     let mut last = 0;
     for round in 0..20 {
         let (this, that) = if round % 2 == 0 { (&first, &second) } else { (&second, &first) };
@@ -474,18 +451,16 @@ async fn a_future_that_is_dropped_withdraws_the_candidacy_and_a_term_that_is_dro
     let (one, two) = (client().await, client().await);
     let at = path("dropped");
     let (first, second) = (elector(&one, &at, clean()), elector(&two, &at, clean()));
+    let term = campaign(&second).await;
     {
         let waiting = first.campaign();
         tokio::pin!(waiting);
         tokio::select! {
-            term = &mut waiting => panic!("it had to wait for the first delay: {term:?}"),
-            () = until_candidates(&second, 1) => {}
+            term = &mut waiting => panic!("two lead: {term:?}"),
+            () = until_candidates(&second, 2) => {}
         }
     }
-    until_candidates(&second, 0).await;
-    let at = path("ended");
-    let (first, second) = (elector(&one, &at, short()), elector(&two, &at, short()));
-    let term = campaign(&first).await;
+    until_candidates(&second, 1).await;
     drop(term);
     until_candidates(&second, 0).await;
     assert!(campaign(&second).await.is_leading());

@@ -217,12 +217,12 @@ async fn took(work: impl Future<Output = Hold>) -> (Hold, Duration) {
 }
 
 #[tokio::test]
-async fn strict_mode_delays_the_first_holder_and_nobody_after_a_clean_release() {
+async fn strict_mode_delays_nobody_on_a_new_path_and_after_a_clean_release() {
     let (one, two) = (client().await, client().await);
-    let at = path("strict");
+    let at = path("strict/lock");
     let (first, second) = (strict(&one, &at, DELAY), strict(&two, &at, DELAY));
     let (hold, waited) = took(lock(&first)).await;
-    assert!(waited >= DELAY, "the first holder under a fresh marker waits once, not {waited:?}");
+    assert!(waited < DELAY, "nobody can have been before it, and it waited {waited:?}");
     // Hand-overs to a waiter, to nobody and back, with waiters that give up and tries that fail in between.
     let mut total = Duration::ZERO;
     let mut hold = hold;
@@ -250,6 +250,23 @@ async fn strict_mode_delays_the_first_holder_and_nobody_after_a_clean_release() 
 }
 
 #[tokio::test]
+async fn strict_mode_delays_the_first_holder_where_others_may_have_been_before() {
+    let client = client().await;
+    // In default mode, which leaves no mark.
+    let at = path("before/lock");
+    lock(&mutex(&client, &at)).await.release().await.expect("released");
+    let (hold, waited) = took(lock(&strict(&client, &at, DELAY))).await;
+    assert!(waited >= DELAY, "somebody may have held it in default mode: {waited:?}");
+    // Under a parent of the same path that is gone.
+    hold.release().await.expect("released");
+    let strict = strict(&client, &at, DELAY);
+    strict.reset().await.expect("idle");
+    let (hold, waited) = took(lock(&strict)).await;
+    assert!(waited >= DELAY, "the parent is not the first of its path: {waited:?}");
+    hold.release().await.expect("released");
+}
+
+#[tokio::test]
 async fn strict_mode_waits_for_a_holder_that_did_not_leave_cleanly() {
     let (one, two) = (client().await, client().await);
     let at = path("unclean");
@@ -272,7 +289,7 @@ async fn strict_mode_waits_for_a_holder_that_did_not_leave_cleanly() {
 
 /// Curator's parents are containers: the server removes them while they are empty, the marker with them.
 #[tokio::test]
-async fn strict_mode_delays_the_first_holder_again_after_the_server_removed_a_container_parent() {
+async fn strict_mode_delays_the_first_holder_after_the_server_removed_a_container_parent() {
     let (address, _server) = crate::server_without_empty_containers();
     let client = client_of(&address).await;
     let world = [Acl::world(permissions::ALL)];
@@ -280,7 +297,7 @@ async fn strict_mode_delays_the_first_holder_again_after_the_server_removed_a_co
     made.await.expect("made");
     let strict = strict(&client, "/box", DELAY);
     let (hold, waited) = took(lock(&strict)).await;
-    assert!(waited >= DELAY, "the first holder waited {waited:?}");
+    assert!(waited < DELAY, "nobody can have been before it, and it waited {waited:?}");
     let old = hold.token();
     hold.release().await.expect("released");
     let start = Time::now();

@@ -118,7 +118,6 @@ impl ElectorOptions {
                 delay: self.lease.saturating_add(self.grace.unwrap_or_default()),
             }),
             clock_drift: self.clock_drift,
-            ..MutexOptions::default()
         }
     }
 }
