@@ -5,6 +5,8 @@
 
 use super::acl::AclList;
 use super::client::ClientHandle;
+use super::elector::ElectorHandle;
+use super::elector_options::ElectorOptions;
 use super::multi::Multi;
 use super::mutex::MutexHandle;
 use super::op::Op;
@@ -27,10 +29,12 @@ pub(super) enum Kind {
     Server = 6,
     Multi = 7,
     Acl = 8,
+    Elector = 20,
+    ElectorOptions = 21,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Client,
         Self::Mutex,
         Self::Op,
@@ -39,6 +43,8 @@ impl Kind {
         Self::Server,
         Self::Multi,
         Self::Acl,
+        Self::Elector,
+        Self::ElectorOptions,
     ];
 
     fn of(id: u64) -> Option<Self> {
@@ -55,6 +61,8 @@ impl Kind {
             Self::Server => "zkh_server",
             Self::Multi => "zkh_multi",
             Self::Acl => "zkh_acl",
+            Self::Elector => "zkh_elector",
+            Self::ElectorOptions => "zkh_elector_options",
         }
     }
 }
@@ -76,6 +84,8 @@ pub(super) enum Object {
     Server(Arc<Server>),
     Multi(Arc<Multi>),
     Acl(Arc<AclList>),
+    Elector(Arc<ElectorHandle>),
+    ElectorOptions(Arc<ElectorOptions>),
 }
 
 impl Object {
@@ -89,6 +99,8 @@ impl Object {
             Self::Server(_) => Kind::Server,
             Self::Multi(_) => Kind::Multi,
             Self::Acl(_) => Kind::Acl,
+            Self::Elector(_) => Kind::Elector,
+            Self::ElectorOptions(_) => Kind::ElectorOptions,
         }
     }
 }
@@ -128,6 +140,8 @@ handled! {
     Server => Server;
     Multi => Multi;
     AclList => Acl;
+    ElectorHandle => Elector;
+    ElectorOptions => ElectorOptions;
 }
 
 struct Slot {
