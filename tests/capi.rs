@@ -264,6 +264,13 @@ fn each_watch_tells_what_it_saw_and_ends_when_it_is_freed() {
 }
 
 #[test]
+fn each_term_of_a_leader_begins_and_ends_once() {
+    let ways = [(How::Shared, "30"), (How::Archive, "3"), (How::Sanitized, "10"), (How::Valgrind, "3")];
+    in_every_way("tests/capi/elections.c", &ways, "each term was begun and ended once");
+    on_server("embedded", "tests/capi/elections.c", &ways[..1], "each term was begun and ended once");
+}
+
+#[test]
 fn the_checkers_see_what_is_wrong() {
     let dir = TempDir::new("capi");
     for (source, in_asan, in_valgrind) in [
