@@ -1,5 +1,6 @@
 //! Distributed locks and leader elections on Apache ZooKeeper.
 
+pub mod acl;
 pub mod client;
 #[cfg(feature = "embedded")]
 pub mod embedded;
@@ -18,7 +19,10 @@ pub mod zk;
 pub use client::simulation;
 pub use client::{Client, Options, State, StateEvent};
 pub use error::{Code, Error, Result};
+pub use recipes::glob::Matches;
 pub use recipes::keeper::Loss;
 pub use recipes::mutex::{Hold, LostHold, Mutex, MutexOptions, Strict};
+pub use recipes::pattern::has_wildcard;
+pub use recipes::tree::Tree;
 pub use time::Time;
 pub use zk::Zk;

@@ -12,8 +12,12 @@
 
 pub mod contender;
 mod contents;
+pub mod glob;
 pub mod keeper;
 mod marker;
 pub mod mutex;
 mod node;
 mod patience;
+pub mod pattern;
+pub mod tree;
+mod window;
