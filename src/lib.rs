@@ -23,6 +23,8 @@ pub use recipes::glob::Matches;
 pub use recipes::keeper::Loss;
 pub use recipes::mutex::{Hold, LostHold, Mutex, MutexOptions, Strict};
 pub use recipes::pattern::has_wildcard;
+pub use recipes::pid_node::{PidEvent, PidNode, PidNodeOptions, TakeOver};
+pub use recipes::queue_lock::{Obtain, QueueHold, QueueLock, QueueLockOptions};
 pub use recipes::tree::Tree;
 pub use time::Time;
 pub use zk::Zk;

@@ -19,5 +19,7 @@ pub mod mutex;
 mod node;
 mod patience;
 pub mod pattern;
+pub mod pid_node;
+pub mod queue_lock;
 pub mod tree;
 mod window;

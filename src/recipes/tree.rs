@@ -467,15 +467,17 @@ struct Felling {
 impl Felling {
     async fn fell(&self) -> Result<()> {
         let mut begun = false;
-        let mut stands = None;
+        let mut unreadable: Option<Error> = None;
+        let mut stands = Error::from(Code::NOT_EMPTY);
         for _ in 0..TRIES {
             // Most often there is nothing below it; and the version is checked before anything is deleted.
             match self.zk.delete(&self.top, self.version, OpOptions::default()).await {
                 Err(error) if error.code() == Code::NO_NODE && begun => return Ok(()),
-                Err(error) if error.code() == Code::NOT_EMPTY => stands = Some(error),
+                Err(error) if error.code() == Code::NOT_EMPTY => {
+                    stands = unreadable.take().map_or(Ok(error), Err)?
+                }
                 Err(error) if error.code() == Code::OUTCOME_UNKNOWN => {
-                    begun = true;
-                    stands = Some(error);
+                    (begun, stands) = (true, error);
                     continue;
                 }
                 outcome => return outcome,
@@ -490,13 +492,9 @@ impl Felling {
                 return Ok(());
             }
             self.singly(&listing, left).await?;
-            if let Some(error) = listing.unreadable {
-                stands = Some(error);
-            }
+            unreadable = listing.unreadable;
         }
-        let error =
-            stands.unwrap_or_else(|| Error::new(Code::NOT_EMPTY).during("delete tree", Some(&self.top)));
-        Err(error.because(format!("after {TRIES} rounds: others create nodes below it, or no answer comes")))
+        Err(stands.because(format!("after {TRIES} rounds: others create nodes below it, or no answer comes")))
     }
 
     /// Deletes from the leaves up, in transactions of many. Answers with the nodes of those transactions

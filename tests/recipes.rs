@@ -1,0 +1,50 @@
+//! The scenarios of the recipes beside the mutex, on Apache ZooKeeper 3.8 and, where that is cheap, 3.9.
+
+#![allow(clippy::duplicate_mod, reason = "the same scenarios for each version of the server")]
+
+mod support;
+
+#[path = "."]
+mod zookeeper38 {
+    #[path = "scenarios/glob.rs"]
+    mod glob;
+    #[path = "scenarios/ground.rs"]
+    mod ground;
+    #[path = "scenarios/tree.rs"]
+    mod tree;
+
+    use crate::support::zookeeper::shared_single;
+    use ground::*;
+
+    /// The server that the scenarios share.
+    fn server() -> std::net::SocketAddr {
+        shared_single().address(0)
+    }
+
+    async fn client() -> zkhelper::Client {
+        client_of(&server().to_string()).await
+    }
+}
+
+#[path = "."]
+mod zookeeper39 {
+    #[path = "scenarios/glob.rs"]
+    mod glob;
+    #[path = "scenarios/ground.rs"]
+    mod ground;
+    #[path = "scenarios/tree.rs"]
+    mod tree;
+
+    use crate::support::zookeeper::{Ensemble, Flavor};
+    use ground::*;
+    use std::sync::LazyLock;
+
+    fn server() -> std::net::SocketAddr {
+        static SERVER: LazyLock<Ensemble> = LazyLock::new(|| Ensemble::single(Flavor::Maven39));
+        SERVER.address(0)
+    }
+
+    async fn client() -> zkhelper::Client {
+        client_of(&server().to_string()).await
+    }
+}
