@@ -5,6 +5,10 @@
 mod glob;
 #[path = "scenarios/ground.rs"]
 mod ground;
+#[path = "scenarios/pid_node.rs"]
+mod pid_node;
+#[path = "scenarios/queue_lock.rs"]
+mod queue_lock;
 mod support;
 #[path = "scenarios/tree.rs"]
 mod tree;
@@ -16,7 +20,7 @@ use std::time::Duration;
 use zkhelper::embedded::{Moment, Operation, Server};
 use zkhelper::proto::CreateMode;
 use zkhelper::zk::OpOptions;
-use zkhelper::{Client, Code, Tree, acl};
+use zkhelper::{Client, Code, PidNode, PidNodeOptions, QueueLock, QueueLockOptions, TakeOver, Tree, acl};
 
 /// The tick of the tests' Apache ZooKeeper.
 const TICK: Duration = Duration::from_millis(500);
@@ -25,6 +29,23 @@ const TICK: Duration = Duration::from_millis(500);
 fn server() -> SocketAddr {
     static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start_with_tick(0, TICK).expect("a server"));
     SERVER.address().parse().expect("an address")
+}
+
+/// A server of one's own. It keeps nothing on disk, so a restart of it is that all its connections end.
+struct Own(Server);
+
+impl Own {
+    fn address(&self) -> String {
+        self.0.address().to_owned()
+    }
+
+    fn restart(&mut self) {
+        self.0.disconnect_all();
+    }
+}
+
+fn own_server() -> Own {
+    Own(Server::start_with_tick(0, TICK).expect("a server"))
 }
 
 async fn client() -> Client {
@@ -100,4 +121,75 @@ async fn a_creation_whose_answer_is_lost_is_settled_where_it_can_be() {
     }
     // The creation that was applied was not made twice.
     assert_eq!(tree.glob(&["/job-*"]).await.expect("matches").paths.len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_leaves_a_queue_with_one_node_and_then_none() {
+    let server = Server::start(0).expect("a server");
+    let client = client_of(server.address()).await;
+    let lock = QueueLock::new(&client, "/queue", QueueLockOptions::default()).expect("a queue lock");
+    lock.lock(Some(LIMIT), "").await.expect("the lock").release().await.expect("released");
+    for moment in [Moment::BeforeApplying, Moment::AfterApplying] {
+        for operation in [Operation::Create, Operation::GetChildren, Operation::Exists, Operation::Delete] {
+            server.cut(operation, 1, moment);
+            let hold = lock.lock(Some(LIMIT), "").await.expect("the lock");
+            assert_eq!(children(&client, "/queue").await.len(), 1, "{operation:?} {moment:?}");
+            let other = QueueLock::new(&client, "/queue", QueueLockOptions::default()).expect("a queue lock");
+            let waiting = other.lock(Some(LIMIT), "");
+            until_children(&client, "/queue", |names| names.len() == 2).await;
+            hold.release().await.expect("released");
+            waiting.await.expect("the lock").release().await.expect("released");
+            assert!(children(&client, "/queue").await.is_empty(), "{operation:?} {moment:?}");
+            server.clear_cuts();
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_leaves_one_pid_node_and_then_none() {
+    let server = Server::start(0).expect("a server");
+    let client = client_of(server.address()).await;
+    for moment in [Moment::BeforeApplying, Moment::AfterApplying] {
+        for operation in [Operation::Create, Operation::Exists, Operation::Delete, Operation::Multi] {
+            for take_over in [TakeOver::Never, TakeOver::Live] {
+                if take_over == TakeOver::Live {
+                    let plain = CreateMode::Persistent;
+                    Tree::new(&client).create("/pid", b"", &acl::default(), plain).await.expect("made");
+                }
+                server.cut(operation, 1, moment);
+                let options = PidNodeOptions { take_over, ..PidNodeOptions::default() };
+                let node = PidNode::create(&client, "/pid", b"1", options).await.expect("made");
+                let (_, stat) = client.zk().get("/pid", OpOptions::default()).await.expect("there");
+                assert_eq!(stat.ephemeral_owner, client.session().id, "{operation:?} {moment:?}");
+                node.close().await.expect("closed");
+                let look = client.zk().exists("/pid", OpOptions::default());
+                assert_eq!(look.await.expect("an answer"), None, "{operation:?} {moment:?}");
+                server.clear_cuts();
+            }
+        }
+        // Nobody waits for a creation whose answer is lost.
+        server.cut(Operation::Create, 1, moment);
+        let creation = PidNode::create(&client, "/pid", b"1", PidNodeOptions::default());
+        assert!(tokio::time::timeout(Duration::from_millis(5), creation).await.is_err());
+        loop {
+            let look = client.zk().exists("/pid", OpOptions::default());
+            if server.cuts_left() == 0 && look.await.expect("an answer").is_none() {
+                break;
+            }
+        }
+        server.clear_cuts();
+    }
+}
+
+#[tokio::test]
+async fn near_the_end_of_the_sequence_a_queue_lock_refuses() {
+    let server = Server::start(0).expect("a server");
+    let client = client_of(server.address()).await;
+    Tree::new(&client).create("/end", b"", &acl::default(), CreateMode::Persistent).await.expect("made");
+    let lock = QueueLock::new(&client, "/end", QueueLockOptions::default()).expect("a queue lock");
+    for next in [i32::MAX - (1 << 20) + 1, i32::MAX, i32::MIN, -1] {
+        server.set_sequence("/end", next).expect("set");
+        assert_eq!(code(lock.lock(Some(LIMIT), "").await), Code::SEQUENCE_EXHAUSTED, "{next}");
+        assert!(children(&client, "/end").await.is_empty(), "{next}");
+    }
 }

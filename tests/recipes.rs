@@ -10,10 +10,14 @@ mod zookeeper38 {
     mod glob;
     #[path = "scenarios/ground.rs"]
     mod ground;
+    #[path = "scenarios/pid_node.rs"]
+    mod pid_node;
+    #[path = "scenarios/queue_lock.rs"]
+    mod queue_lock;
     #[path = "scenarios/tree.rs"]
     mod tree;
 
-    use crate::support::zookeeper::shared_single;
+    use crate::support::zookeeper::{Ensemble, Flavor, shared_single};
     use ground::*;
 
     /// The server that the scenarios share.
@@ -23,6 +27,25 @@ mod zookeeper38 {
 
     async fn client() -> zkhelper::Client {
         client_of(&server().to_string()).await
+    }
+
+    /// A server of one's own that can be started again.
+    struct Own(Ensemble);
+
+    impl Own {
+        fn address(&self) -> String {
+            self.0.connect_string()
+        }
+
+        fn restart(&mut self) {
+            self.0.kill(0);
+            self.0.start(0);
+            self.0.wait_all_up();
+        }
+    }
+
+    fn own_server() -> Own {
+        Own(Ensemble::single(Flavor::Debian))
     }
 }
 

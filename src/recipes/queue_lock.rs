@@ -14,7 +14,7 @@
 use super::contender::{LAST_SEQUENCE, LOCK_PREFIX};
 use super::contents;
 use super::keeper::Loss;
-use super::node::{self, LockNode, Pause, Removal, is_passing, is_session_over, step};
+use super::node::{self, LockNode, Pause, Removal, is_passing, step};
 use super::patience::Patience;
 use crate::acl;
 use crate::client::Client;

@@ -3,6 +3,7 @@
 use crate::support;
 use std::time::Duration;
 use zkhelper::proto::CreateMode;
+use zkhelper::zk::OpOptions;
 use zkhelper::{Client, Code, Options, Result, Tree, acl};
 
 /// Ends a test that hangs; no working test comes near it.
@@ -33,5 +34,41 @@ pub(crate) async fn grow(client: &Client, top: &str, names: &[&str]) {
         Tree::new(client).create_all(nodes, &acl::default(), CreateMode::Persistent).await.expect("valid")
     {
         made.expect("made");
+    }
+}
+
+/// Ends a client's session at the server, as its expiry would.
+pub(crate) async fn end_session(client: &Client, server: &str) {
+    let credentials = client.credentials();
+    let session = credentials.session_id;
+    let options = Options { reattach: Some(credentials), ..options() };
+    let thief = Client::connect(server, options).await.expect("re-attached");
+    assert_eq!(thief.session().id, session);
+    thief.close(LIMIT).await.expect("closed");
+}
+
+/// The names of a node's children, sorted; none where it is not there.
+pub(crate) async fn children(client: &Client, path: &str) -> Vec<String> {
+    let mut names = match client.zk().children(path, OpOptions::default()).await {
+        Ok((names, _)) => names,
+        Err(error) if error.code() == Code::NO_NODE => Vec::new(),
+        Err(error) => panic!("{error}"),
+    };
+    names.sort();
+    names
+}
+
+/// Looks until this holds of a node's children.
+pub(crate) async fn until_children(
+    client: &Client,
+    path: &str,
+    holds: impl Fn(&[String]) -> bool,
+) -> Vec<String> {
+    loop {
+        let names = children(client, path).await;
+        if holds(&names) {
+            return names;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

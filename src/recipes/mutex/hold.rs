@@ -18,6 +18,8 @@ pub struct LostHold {
     pub token: i64,
     /// Why.
     pub reason: Loss,
+    /// Until when it was believed to be held; may be later than now, where it was lost before its time.
+    pub believed_until: Time,
 }
 
 pub(super) struct Held {
@@ -43,6 +45,11 @@ impl Hold {
 
     fn kept(&self) -> Option<Arc<Kept>> {
         self.inner.as_ref()?.kept().filter(|kept| kept.node.czxid == self.token)
+    }
+
+    /// The name of the lock node; `None` once it is lost.
+    pub fn name(&self) -> Option<String> {
+        self.kept().map(|kept| kept.node.name().to_owned())
     }
 
     /// Whether the lock is still held for certain.
@@ -95,9 +102,10 @@ impl Inner {
         *self.held.lock() = Some(held);
         let weak = Arc::downgrade(self);
         let (zk, node) = (Arc::clone(&self.zk), kept.node.clone());
-        kept.tell(Box::new(move |reason| {
+        kept.tell(Box::new(move |reason, believed_until| {
             if let Some(inner) = weak.upgrade() {
-                inner.losses.lock().retain(|told| told.send(LostHold { token, reason }).is_ok());
+                let lost = LostHold { token, reason, believed_until };
+                inner.losses.lock().retain(|told| told.send(lost).is_ok());
             }
             if reason == Loss::LeaseRanOut {
                 // Its session may live on, and the node would keep others out for nothing; also if the

@@ -170,7 +170,9 @@ impl Mutex {
     /// The locks that this handle held and lost, each once, from now on.
     pub fn losses(&self) -> mpsc::UnboundedReceiver<LostHold> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        self.inner.losses.lock().push(sender);
+        let mut losses = self.inner.losses.lock();
+        losses.retain(|told| !told.is_closed());
+        losses.push(sender);
         receiver
     }
 

@@ -4,6 +4,7 @@ use super::Inner;
 use super::acquire::{Setback, Waiting};
 use crate::error::{Code, Error};
 use crate::mutant::{Mutant, mutated};
+use crate::path;
 use crate::proto::{MultiOp, Stat};
 use crate::recipes::marker::{Marker, ParentData, Ranges};
 use crate::recipes::node::{self, LockNode, Removal, is_passing, step};
@@ -82,7 +83,8 @@ impl Inner {
             ),
             (ParentData::None, Some(_)) if mutated(Mutant::UnmarkedIsClean) => Ok(true),
             (ParentData::None, Some(strict)) => {
-                let fresh = Marker::new(stat.czxid, strict.delay).render();
+                let Some(is_first) = self.is_first_parent(waiting, session).await? else { return Ok(false) };
+                let fresh = Marker::new(stat.czxid, strict.delay, is_first).render();
                 let set = self.zk.set(&self.path, &fresh, stat.version, step(&self.zk, session));
                 match waiting.with(set).await? {
                     Err(error) if error.code() == Code::NO_NODE => Err(Setback::Again),
@@ -94,6 +96,23 @@ impl Inner {
                 }
             }
             (ParentData::None | ParentData::Foreign, None) => Ok(true),
+        }
+    }
+
+    /// Whether the path was never deleted, as far as the node above it can tell: nothing below that one ever
+    /// was. `None` if it is to be asked again. The answer is no older than our own node.
+    async fn is_first_parent(&self, waiting: &mut Waiting, session: i64) -> Result<Option<bool>, Setback> {
+        let above = path::parent(&self.path).unwrap_or("/");
+        match waiting.with(self.zk.exists(above, step(&self.zk, session))).await? {
+            Ok(Some(stat)) => {
+                // `cversion` counts what was created and what was deleted; a server begins with
+                // `/zookeeper`, which it did not count.
+                let counted = i64::from(stat.num_children) - i64::from(above == "/");
+                Ok(Some(i64::from(stat.cversion) <= counted))
+            }
+            Ok(None) => Err(Setback::Again),
+            Err(error) if is_passing(&error) => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 
