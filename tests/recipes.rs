@@ -2,14 +2,14 @@
 
 #![allow(clippy::duplicate_mod, reason = "the same scenarios for each version of the server")]
 
+#[path = "scenarios/ground.rs"]
+mod ground;
 mod support;
 
 #[path = "."]
 mod zookeeper38 {
     #[path = "scenarios/glob.rs"]
     mod glob;
-    #[path = "scenarios/ground.rs"]
-    mod ground;
     #[path = "scenarios/pid_node.rs"]
     mod pid_node;
     #[path = "scenarios/queue_lock.rs"]
@@ -17,8 +17,8 @@ mod zookeeper38 {
     #[path = "scenarios/tree.rs"]
     mod tree;
 
+    use crate::ground::*;
     use crate::support::zookeeper::{Ensemble, Flavor, shared_single};
-    use ground::*;
 
     /// The server that the scenarios share.
     fn server() -> std::net::SocketAddr {
@@ -53,13 +53,11 @@ mod zookeeper38 {
 mod zookeeper39 {
     #[path = "scenarios/glob.rs"]
     mod glob;
-    #[path = "scenarios/ground.rs"]
-    mod ground;
     #[path = "scenarios/tree.rs"]
     mod tree;
 
+    use crate::ground::*;
     use crate::support::zookeeper::{Ensemble, Flavor};
-    use ground::*;
     use std::sync::LazyLock;
 
     fn server() -> std::net::SocketAddr {

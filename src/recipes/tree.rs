@@ -252,10 +252,12 @@ impl Making {
     async fn pass(&self, todo: &mut VecDeque<usize>, progress: &mut Progress) -> bool {
         let (mut missing, mut again) = (false, Vec::new());
         let mut window = Window::new();
+        // The first one goes alone: its parents tell whether it is worth sending more.
+        let mut alone = self.recursive;
         loop {
             // Where one parent is missing, more may be: they are made before any further node is tried.
             if window.wants_more() && !missing {
-                while !window.is_full()
+                while !(window.is_full() || alone && !window.is_empty())
                     && let Some(at) = todo.pop_front()
                 {
                     let Some((path, data)) = self.nodes.get(at) else { continue };
@@ -274,6 +276,7 @@ impl Making {
                 }
             }
             let Some((at, outcome)) = window.next().await else { break };
+            alone = false;
             let outcome = match outcome.map(|answer| answer.response) {
                 Ok(Response::Create2 { path, .. }) => Ok(path),
                 Ok(_) => Err(Error::new(Code::PROTOCOL).during("create", self.path(at))),

@@ -34,6 +34,10 @@ impl<C, F: Future + Unpin> Window<C, F> {
         self.pending.len() >= REQUESTS || self.bytes >= BYTES
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
     /// Adds a request of about so many bytes.
     pub(super) fn push(&mut self, context: C, bytes: usize, reply: F) {
         self.bytes += bytes;
