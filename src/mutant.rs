@@ -46,6 +46,10 @@ pub enum Mutant {
     GiveUpMarksClean,
     /// Strict mode: takes a path without a marker as one that everybody left cleanly.
     UnmarkedIsClean,
+    /// Election: writes the leader's record without a check that the candidate is there.
+    LeaderUnchecked,
+    /// Election: does not tell a task to stop when its lease has run out.
+    StopNotTold,
 }
 
 #[cfg(feature = "simulation")]
