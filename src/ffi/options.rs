@@ -5,7 +5,7 @@ use super::boundary::{bad_argument, bytes, logged, out, status, text};
 use super::codes::zkh_status;
 use super::error::zkh_error;
 use super::handles;
-use crate::client::{Auth, Options, Tls, WhileSuspended};
+use crate::client::{Auth, Options, Reattach, WhileSuspended};
 use crate::error::Result;
 use crate::recipes::mutex;
 use crate::sync::Mutex;
@@ -107,7 +107,10 @@ pub extern "C" fn zkh_client_options_free(options: zkh_client_options) -> zkh_st
     })
 }
 
-fn set_client(options: zkh_client_options, set: impl FnOnce(&mut Options) -> Result<()>) -> Result<()> {
+pub(super) fn set_client(
+    options: zkh_client_options,
+    set: impl FnOnce(&mut Options) -> Result<()>,
+) -> Result<()> {
     let options = handles::get::<ClientOptions>(options.id)?;
     let mut options = options.0.lock();
     let mut changed = options.clone();
@@ -117,7 +120,7 @@ fn set_client(options: zkh_client_options, set: impl FnOnce(&mut Options) -> Res
     Ok(())
 }
 
-fn milliseconds(ms: i64) -> Result<Duration> {
+pub(super) fn milliseconds(ms: i64) -> Result<Duration> {
     let ms = u64::try_from(ms).map_err(|_| bad_argument(format!("the time is negative: {ms} ms")))?;
     Ok(Duration::from_millis(ms))
 }
@@ -284,116 +287,34 @@ pub unsafe extern "C" fn zkh_client_options_add_auth(
     unsafe { status("zkh_client_options_add_auth", err, body) }
 }
 
-/// Changes how servers are reached by TLS. Under the lock: of two setters at once, none undoes the other.
-fn set_tls(options: zkh_client_options, set: impl FnOnce(Tls) -> Result<Tls>) -> Result<()> {
-    set_client(options, |options| {
-        options.tls = Some(set(options.tls.take().unwrap_or_default())?);
-        Ok(())
-    })
-}
-
-/// Connects by TLS, and trusts the authorities whose certificates are in a file in PEM form, in the place of
-/// any given before. The file is read now. A server's certificate has to be signed by one of them, to be
-/// valid now, and to hold the host name or the IP address of the connect string among its subject's
-/// alternative names. Nothing else is trusted: for the system's authorities name its bundle, on Debian
-/// "/etc/ssl/certs/ca-certificates.crt".
-/// Any thread. Errors: ZKH_BAD_ARGUMENT, which names the file; ZKH_UNSUPPORTED in a library that was built
-/// without TLS (`make install FEATURES=tls`); ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+/// Lets the client attach to a session that another client has or had, instead of asking for a new one: what
+/// `zkh_client_credentials` gave there. `last_zxid` is 0 if it is not known. Where the session is over, that is
+/// told as a loss (`ZKH_STATE_LOST`), and a new one is made. `password` is copied.
+/// Any thread. Errors: ZKH_BAD_ARGUMENT where `session_id` is 0 or `last_zxid` is negative; ZKH_BAD_HANDLE,
+/// ZKH_FORKED.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn zkh_client_options_set_tls_ca_file(
+pub unsafe extern "C" fn zkh_client_options_set_reattach(
     options: zkh_client_options,
-    path: *const c_char,
-    err: *mut *mut zkh_error,
-) -> zkh_status {
-    let body = || {
-        // SAFETY: null, or a text that the caller leaves alone meanwhile.
-        let path = unsafe { text(path, "path") }?;
-        set_tls(options, |tls| tls.ca_file(path))
-    };
-    // SAFETY: `err` is null or a place for a pointer.
-    unsafe { status("zkh_client_options_set_tls_ca_file", err, body) }
-}
-
-/// The same as `zkh_client_options_set_tls_ca_file`, from `len` bytes at `pem`, which are copied.
-/// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_UNSUPPORTED, ZKH_BAD_HANDLE, ZKH_FORKED.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn zkh_client_options_set_tls_ca_pem(
-    options: zkh_client_options,
-    pem: *const c_void,
+    session_id: i64,
+    password: *const c_void,
     len: usize,
+    last_zxid: i64,
     err: *mut *mut zkh_error,
 ) -> zkh_status {
     let body = || {
         // SAFETY: null, or `len` bytes that the caller leaves alone meanwhile.
-        let pem = unsafe { bytes(pem, len, "pem") }?;
-        set_tls(options, |tls| tls.ca_pem(pem))
+        let password = unsafe { bytes(password, len, "password") }?.to_owned();
+        if session_id == 0 || last_zxid < 0 {
+            let why = format!("session_id is {session_id} and last_zxid {last_zxid}: no session has these");
+            return Err(bad_argument(why));
+        }
+        set_client(options, |options| {
+            options.reattach = Some(Reattach { session_id, password, last_zxid });
+            Ok(())
+        })
     };
     // SAFETY: `err` is null or a place for a pointer.
-    unsafe { status("zkh_client_options_set_tls_ca_pem", err, body) }
-}
-
-/// Shows servers a client certificate. Both files are in PEM form and read now: the certificate, followed
-/// by the intermediate ones there are, and its key, which must not be encrypted. They may be one file. An
-/// authority has to be set too, before the options are used.
-/// Any thread. Errors: ZKH_BAD_ARGUMENT, which names the file; ZKH_UNSUPPORTED in a library that was built
-/// without TLS; ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn zkh_client_options_set_tls_certificate_file(
-    options: zkh_client_options,
-    certificate_path: *const c_char,
-    key_path: *const c_char,
-    err: *mut *mut zkh_error,
-) -> zkh_status {
-    let body = || {
-        // SAFETY: null, or a text that the caller leaves alone meanwhile.
-        let certificate = unsafe { text(certificate_path, "certificate_path") }?;
-        // SAFETY: null, or a text that the caller leaves alone meanwhile.
-        let key = unsafe { text(key_path, "key_path") }?;
-        set_tls(options, |tls| tls.certificate_file(certificate, key))
-    };
-    // SAFETY: `err` is null or a place for a pointer.
-    unsafe { status("zkh_client_options_set_tls_certificate_file", err, body) }
-}
-
-/// The same as `zkh_client_options_set_tls_certificate_file`, from bytes, which are copied.
-/// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_UNSUPPORTED, ZKH_BAD_HANDLE, ZKH_FORKED.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn zkh_client_options_set_tls_certificate_pem(
-    options: zkh_client_options,
-    certificate: *const c_void,
-    certificate_len: usize,
-    key: *const c_void,
-    key_len: usize,
-    err: *mut *mut zkh_error,
-) -> zkh_status {
-    let body = || {
-        // SAFETY: null, or `certificate_len` bytes that the caller leaves alone meanwhile.
-        let certificate = unsafe { bytes(certificate, certificate_len, "certificate") }?;
-        // SAFETY: null, or `key_len` bytes that the caller leaves alone meanwhile.
-        let key = unsafe { bytes(key, key_len, "key") }?;
-        set_tls(options, |tls| tls.certificate_pem(certificate, key))
-    };
-    // SAFETY: `err` is null or a place for a pointer.
-    unsafe { status("zkh_client_options_set_tls_certificate_pem", err, body) }
-}
-
-/// Sets the host name or IP address that every server's certificate has to hold, in the place of that in the
-/// connect string: for connect strings of addresses, and for tunnels.
-/// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_UNSUPPORTED in a library that was built without TLS;
-/// ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn zkh_client_options_set_tls_server_name(
-    options: zkh_client_options,
-    server_name: *const c_char,
-    err: *mut *mut zkh_error,
-) -> zkh_status {
-    let body = || {
-        // SAFETY: null, or a text that the caller leaves alone meanwhile.
-        let name = unsafe { text(server_name, "server_name") }?;
-        set_tls(options, |tls| tls.server_name(name))
-    };
-    // SAFETY: `err` is null or a place for a pointer.
-    unsafe { status("zkh_client_options_set_tls_server_name", err, body) }
+    unsafe { status("zkh_client_options_set_reattach", err, body) }
 }
 
 /// Makes mutex options with the defaults. `*options` is null on failure. The caller frees it.
