@@ -706,7 +706,10 @@ impl Ensemble {
 
     /// PrepRequestProcessor: decides on a write, against everything that is proposed already.
     fn write(&mut self, agenda: &mut Agenda, server: usize, origin: Origin, session: i64, request: &Request) {
+        let epoch = self.epoch;
         let Some(lead) = self.lead(server) else { return };
+        // What a deposed leader proposes is committed by nobody.
+        let counts = lead.epoch == epoch;
         let refused = match lead.tracked.get_mut(&session) {
             _ if session == ADMIN => None,
             None => Some(code::SESSION_EXPIRED),
@@ -723,7 +726,7 @@ impl Ensemble {
         let one_of_others = |path: &String| {
             let told = self.told.get(&(session, path.clone()));
             // A late copy from an earlier connection is refused, and proves nothing.
-            refused.is_none() && told.is_some_and(|(_, owner)| *owner != session)
+            counts && refused.is_none() && told.is_some_and(|(_, owner)| *owner != session)
         };
         if let Request::Delete { path, .. } = request
             && one_of_others(path)
