@@ -306,6 +306,9 @@ impl Mutex {
         }
         let own = kept.node.path.clone();
         let mut guarded = vec![MultiOp::Check { path: own.clone(), version: -1 }];
+        if mutated(Mutant::GuardWithoutCheck) {
+            guarded = vec![MultiOp::Check { path: "/".to_owned(), version: -1 }];
+        }
         guarded.extend(ops);
         match self.inner.zk.multi(guarded, OpOptions::default().on(kept.node.session)).await {
             Ok(mut results) => Ok(results.drain(1..).collect()),
@@ -457,7 +460,7 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        if let Some(inner) = self.inner.take()
+        if let Some(inner) = self.inner.take().filter(|_| !mutated(Mutant::DroppedHoldStays))
             && let Some(held) = inner.take_held(self.token)
         {
             inner.release_behind(held);
@@ -637,11 +640,15 @@ impl Inner {
             Err(error) => return Err(error.into()),
         };
         let Some((path, stat, sent)) = created else { return Err(Setback::Again) };
+        let session = if mutated(Mutant::AdoptsEarlierSession) { self.zk.session().id } else { session };
         let node = LockNode::new(path, &stat, session, &self.options.extra_lock_patterns)?;
         let mut knowledge = Knowledge::default();
         match self.wait_turn(waiting, &node, sent, list, parent, &mut knowledge).await {
             Ok(keeping) => Ok((keeping, knowledge.mark)),
             Err(setback) => {
+                if mutated(Mutant::TimeoutLeavesNode) {
+                    return Err(setback);
+                }
                 // A waiter that goes away says that it never held; it makes nobody else wait.
                 self.clean_up(self.give_up(node, knowledge.mark)).await;
                 Err(setback)
@@ -705,7 +712,7 @@ impl Inner {
         parent: Option<impl Future<Output = Result<(Vec<u8>, Stat)>>>,
         knowledge: &mut Knowledge,
     ) -> Result<Keeping, Setback> {
-        if !(0..=LAST_SEQUENCE).contains(&own.sequence) {
+        if !(0..=LAST_SEQUENCE).contains(&own.sequence) && !mutated(Mutant::SequenceNotRefused) {
             return Err(self.exhausted(own).into());
         }
         let mut keeping = None;
@@ -772,6 +779,9 @@ impl Inner {
         let mut all = self.contenders(names);
         let count = all.iter().position(|c| c.name == own.name())?;
         all.truncate(count);
+        if mutated(Mutant::AbsentIsOutlived) {
+            knowledge.outlived.add(0, own.sequence.saturating_sub(1));
+        }
         let numbers = all.iter().map(|c| c.sequence).chain([own.sequence]);
         knowledge.outlived.add_gaps(numbers);
         Some(Place { before: all.pop(), count })
@@ -829,11 +839,15 @@ impl Inner {
         let context = |error: Error| Setback::Fail(error.during("lock", Some(&self.path)));
         let refuse = |why: String| Err(context(Error::new(Code::BAD_ARGUMENT).because(why)));
         match (ParentData::parse(&data, stat.czxid), self.options.strict) {
-            (ParentData::Marker(marker), Some(strict)) if marker.delay != strict.delay => refuse(format!(
-                "the delay of this path is {} ms, not {} ms",
-                marker.delay.as_millis(),
-                strict.delay.as_millis()
-            )),
+            (ParentData::Marker(marker), Some(strict))
+                if marker.delay != strict.delay && !mutated(Mutant::DelayNotCompared) =>
+            {
+                refuse(format!(
+                    "the delay of this path is {} ms, not {} ms",
+                    marker.delay.as_millis(),
+                    strict.delay.as_millis()
+                ))
+            }
             (ParentData::Marker(marker), _) => {
                 knowledge.mark = Some(Mark { marker, version: stat.version });
                 Ok(true)
@@ -873,7 +887,7 @@ impl Inner {
         if mark.marker.is_clean_before(own.sequence, &knowledge.outlived) {
             return Ok(());
         }
-        let drift = self.options.clock_drift;
+        let drift = if mutated(Mutant::DriftIgnored) { 0.0 } else { self.options.clock_drift };
         let until = seen + mark.marker.delay.mul_f64((1.0 + drift) / (1.0 - drift));
         log::info!(
             "lock {:?}: not every holder before {} is known to have left cleanly: waiting {} ms",
