@@ -1008,6 +1008,11 @@ impl Sim {
     fn failed(&mut self, process: usize, call: u64, code: Code, text: &str) {
         self.in_time(process, call);
         let Some(it) = self.calls.remove(&(process, call)) else { return };
+        if code == Code::INTERRUPTED {
+            // One interrupt ends one acquire, whichever of two that begin at one moment.
+            let others = self.calls.values_mut().filter(|other| other.handle == it.handle);
+            others.for_each(|other| other.must_be_interrupted = false);
+        }
         let handle = &mut self.handles[it.handle];
         let closed = handle.closed || self.processes[process].closing;
         if it.must_be_interrupted && it.kind == Kind::Try && code == Code::TIMEOUT {
