@@ -618,6 +618,10 @@ impl Inner {
                     _ => Err(Setback::Again),
                 };
             }
+            // The count of creations stays at its end, and the name made of it is taken.
+            Err(error) if error.code() == Code::NODE_EXISTS => {
+                return Err(self.exhausted(&format!("{LOCK_PREFIX}{}", i32::MAX)).into());
+            }
             Err(error) if error.code() == Code::OUTCOME_UNKNOWN => {
                 // It is not safe to go on before this is known: the node may be there.
                 let recovery = node::recover(&self.zk, &self.path, &id, session);
@@ -713,7 +717,7 @@ impl Inner {
         knowledge: &mut Knowledge,
     ) -> Result<Keeping, Setback> {
         if !(0..=LAST_SEQUENCE).contains(&own.sequence) && !mutated(Mutant::SequenceNotRefused) {
-            return Err(self.exhausted(own).into());
+            return Err(self.exhausted(own.name()).into());
         }
         let mut keeping = None;
         let mut seen = waiting.with(both(list, parent)).await?;
@@ -739,7 +743,7 @@ impl Inner {
             };
             let Some(before) = before else { break now };
             if before.sequence == own.sequence {
-                return Err(self.exhausted(own).into());
+                return Err(self.exhausted(own.name()).into());
             }
             if waiting.try_only {
                 return Err(Error::new(Code::TIMEOUT).because("somebody else was first").into());
@@ -1037,10 +1041,9 @@ impl Inner {
         Ok(Turn::Look)
     }
 
-    fn exhausted(&self, own: &LockNode) -> Error {
+    fn exhausted(&self, name: &str) -> Error {
         Error::new(Code::SEQUENCE_EXHAUSTED).because(format!(
-            "the server gave out {:?}; reset the lock, or delete {:?}, while nobody uses it: it is made anew with numbers from 0",
-            own.name(),
+            "the server gave out {name:?}; reset the lock, or delete {:?}, while nobody uses it: it is made anew with numbers from 0",
             self.path
         ))
     }
