@@ -76,12 +76,16 @@ pub enum Mutant {
     SequenceNotRefused,
     /// Writes on behalf of a holder without a check that it still holds.
     GuardWithoutCheck,
+    /// Election: writes the leader's record without a check that the candidate is there.
+    LeaderUnchecked,
+    /// Election: does not tell a task to stop when its lease has run out.
+    StopNotTold,
 }
 
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -117,6 +121,8 @@ impl Mutant {
         Self::WatchesSurviveExpiry,
         Self::SequenceNotRefused,
         Self::GuardWithoutCheck,
+        Self::LeaderUnchecked,
+        Self::StopNotTold,
     ];
 }
 

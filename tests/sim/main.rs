@@ -161,8 +161,11 @@ fn a_seed_gives_the_same_history_twice() {
     }
 }
 
+/// Errors of recipes that are not on the stage: no lock has them.
+const ELSEWHERE: [Mutant; 2] = [Mutant::LeaderUnchecked, Mutant::StopNotTold];
+
 /// Those that take more schedules than there is time for each time; `ZKHELPER_MUTANT_SEEDS` tries them too.
-const RARE: [Mutant; 2] = [Mutant::SyncAsBarrier, Mutant::LeaseFromAnswer];
+const RARE: [Mutant; 0] = [];
 
 #[test]
 fn every_mutant_is_found() {
@@ -173,7 +176,7 @@ fn every_mutant_is_found() {
         if std::env::var("ZKHELPER_MUTANT").is_ok_and(|name| name != format!("{mutant:?}")) {
             continue;
         }
-        if asked.is_none() && RARE.contains(&mutant) {
+        if ELSEWHERE.contains(&mutant) || (asked.is_none() && RARE.contains(&mutant)) {
             println!("{mutant:?}: not tried");
             continue;
         }

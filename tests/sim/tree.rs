@@ -125,17 +125,22 @@ pub fn name(path: &str) -> &str {
 impl Tree {
     pub fn new() -> Self {
         let mut nodes = BTreeMap::new();
-        nodes.insert("/".to_owned(), Node::new(Rc::from([]), 0, 0));
+        // The node that a server begins with is not counted.
+        let mut root = Node::new(Rc::from([]), 0, 0);
+        root.children.insert("zookeeper".to_owned());
+        nodes.insert("/".to_owned(), root);
+        nodes.insert("/zookeeper".to_owned(), Node::new(Rc::from([]), 0, 0));
         Self { nodes, sessions: BTreeMap::new(), zxid: 0, wraps: false }
     }
 
-    /// A plain node that was there before anything else.
+    /// A plain node that was there before anything else, with a count of creations below it.
     pub fn plant(&mut self, path: &str, created: i32) {
         let mut node = Node::new(Rc::from([]), 0, 0);
         node.created = created;
         self.nodes.insert(path.to_owned(), node);
         let above = self.nodes.get_mut(parent(path)).expect("planted from above");
         above.children.insert(name(path).to_owned());
+        above.created += 1;
     }
 
     pub fn ephemerals(&self, session: i64) -> impl Iterator<Item = &String> {
