@@ -3,6 +3,7 @@
 use super::Inner;
 use super::strict::{Mark, leave};
 use crate::error::{Code, Error, Result};
+use crate::mutant::{Mutant, mutated};
 use crate::recipes::keeper::{Keeping, Kept, Loss};
 use crate::recipes::node::{self, Removal};
 use crate::time::Time;
