@@ -27,8 +27,10 @@ pub trait Recipe {
     fn died(&mut self, stage: &mut Stage, process: usize);
     /// No more faults: nothing new is to be begun.
     fn calm(&mut self, stage: &mut Stage);
-    /// Who still waits for what was asked for; `None` if nobody does.
-    fn unserved(&self, stage: &Stage) -> Option<String>;
+    /// Whether nobody waits any more for what was asked for.
+    fn is_done(&self, stage: &Stage) -> bool;
+    /// Who does.
+    fn unserved(&self, stage: &Stage) -> String;
     /// Everybody is served, and the clients are still there: what may be left?
     fn at_rest(&mut self, stage: &mut Stage);
     /// The end: lets go of everything.

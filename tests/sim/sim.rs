@@ -64,8 +64,8 @@ impl Sim {
         self.settle_down();
         let bound = self.stage.agenda.now + SERVED;
         if !self.until(bound, Self::is_served) && self.is_right() {
-            let waiting: Vec<_> = self.recipes.iter().filter_map(|r| r.unserved(&self.stage)).collect();
-            self.stage.agenda.violate("M5", format!("not everyone was served: {waiting:?}"));
+            let waiting: Vec<_> = self.recipes.iter().map(|recipe| recipe.unserved(&self.stage)).collect();
+            self.stage.agenda.violate("M5", format!("not everyone was served: {}", waiting.join("; ")));
         }
         self.at_rest();
         self.close_all();
@@ -111,7 +111,7 @@ impl Sim {
 
     fn is_served(&mut self) -> bool {
         let stage = &self.stage;
-        self.recipes.iter().all(|recipe| recipe.unserved(stage).is_none())
+        self.recipes.iter().all(|recipe| recipe.is_done(stage))
             && stage.processes.iter().all(|p| p.dead || p.tasks.live() == 0)
             && (stage.ensemble.truth.sessions.keys()).all(|session| {
                 stage.processes.iter().any(|p| {

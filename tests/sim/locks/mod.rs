@@ -144,7 +144,7 @@ impl Locks {
         match waiting.as_mut_slice() {
             [] => self.handles[handle].ahead = true,
             [call] if call.kind != Kind::Try && call.pauses == pauses => {
-                call.due = Some(call.due.map_or(due, |other| other.min(due)));
+                call.interrupted_by.get_or_insert(due);
             }
             _ => {}
         }
@@ -377,20 +377,22 @@ impl Recipe for Locks {
         stage.agenda.after(500 * MS, Event::Due(Due::ForeignLeaves { all: true }));
     }
 
-    fn unserved(&self, stage: &Stage) -> Option<String> {
-        let done = self.handles.iter().all(|handle| {
-            let process = &stage.processes[handle.process];
-            process.dead || handle.scripts.iter().all(|task| !process.tasks.is_live(*task))
-        });
-        if done && self.foreign.is_empty() {
-            return None;
+    fn is_done(&self, stage: &Stage) -> bool {
+        self.foreign.is_empty()
+            && self.handles.iter().all(|handle| {
+                let process = &stage.processes[handle.process];
+                process.dead || handle.scripts.iter().all(|task| !process.tasks.is_live(*task))
+            })
+    }
+
+    fn unserved(&self, stage: &Stage) -> String {
+        let mut waiting = Vec::new();
+        for ((process, _), call) in &self.calls {
+            if call.waiting && !stage.processes[*process].dead {
+                waiting.push(format!("process {process}, handle {}", call.handle));
+            }
         }
-        let waiting =
-            self.calls.iter().filter(|((process, _), call)| call.waiting && !stage.processes[*process].dead);
-        let waiting: Vec<_> = waiting
-            .map(|((process, _), call)| format!("process {process}, handle {}", call.handle))
-            .collect();
-        Some(format!("{waiting:?}"))
+        waiting.join("; ")
     }
 
     fn at_rest(&mut self, stage: &mut Stage) {

@@ -224,12 +224,12 @@ impl Script {
         let mut left = self.world.random_below(self.longest_hold);
         // Who looks at its lock is told of a loss by that; who does not has to be told.
         let looks = self.world.random_below(2) == 0;
-        let mut writes = self.world.random_below(3) == 0;
+        let mut writes = self.world.random_below(9).saturating_sub(5);
         while left > 0 && (!looks || hold.is_held()) {
-            if writes {
-                writes = self.write(&mutex, hold.token()).await.is_ok();
+            if writes > 0 {
+                writes = if self.write(&mutex, hold.token()).await.is_ok() { writes - 1 } else { 0 };
             }
-            let nap = if looks || writes { left.min(50 * MS) } else { left };
+            let nap = if looks || writes > 0 { left.min(50 * MS) } else { left };
             self.world.sleep(nap).await;
             left -= nap;
         }

@@ -26,7 +26,9 @@ pub(super) struct Call {
     /// An interrupt from before it must end it.
     must_be_interrupted: bool,
     /// When it must have ended.
-    pub(super) due: Option<Micros>,
+    due: Option<Micros>,
+    /// The same, unless its interrupt ends another acquire on the handle.
+    pub(super) interrupted_by: Option<Micros>,
 }
 
 impl Call {
@@ -72,6 +74,7 @@ impl Locks {
                     lost: None,
                     must_be_interrupted,
                     due,
+                    interrupted_by: None,
                 };
                 self.calls.insert((process, call), call_);
             }
@@ -109,7 +112,7 @@ impl Locks {
     fn in_time(&self, stage: &mut Stage, process: usize, call: u64) {
         let Some(it) = self.calls.get(&(process, call)) else { return };
         let unpaused = it.pauses == stage.processes[process].pauses;
-        if let Some(due) = it.due
+        if let Some(due) = it.due.into_iter().chain(it.interrupted_by).min()
             && unpaused
             && stage.agenda.now > due
         {
@@ -177,9 +180,12 @@ impl Locks {
         self.in_time(stage, process, call);
         let Some(it) = self.calls.remove(&(process, call)) else { return };
         if code == Code::INTERRUPTED {
-            // One interrupt ends one acquire, whichever of two that begin at one moment.
+            // One interrupt ends one acquire, whichever of those on its handle takes it first.
             let others = self.calls.values_mut().filter(|other| other.handle == it.handle);
-            others.for_each(|other| other.must_be_interrupted = false);
+            others.for_each(|other| {
+                other.must_be_interrupted = false;
+                other.interrupted_by = None;
+            });
         }
         let several = self
             .modes
