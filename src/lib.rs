@@ -22,6 +22,8 @@ pub use recipes::elector::{
     Course, Elector, ElectorOptions, Leader, Leadership, Outcome, Standing, Stop, Term,
 };
 pub use recipes::keeper::Loss;
-pub use recipes::mutex::{Hold, LostHold, Mutex, MutexOptions, Strict};
+pub use recipes::mutex::{
+    ContenderInfo, Hold, LostHold, Mutex, MutexOptions, Owner, Persistent, Revocation, Strict,
+};
 pub use time::Time;
 pub use zk::Zk;

@@ -46,6 +46,12 @@ pub enum Mutant {
     GiveUpMarksClean,
     /// Strict mode: takes a path without a marker as one that everybody left cleanly.
     UnmarkedIsClean,
+    /// Persistent locks: looks for a creation that was not answered without making its companion first.
+    NoFence,
+    /// Persistent locks: renews without knowing that the companion is its own.
+    AnyCompanion,
+    /// Persistent locks: releases what has no owner without waiting for the lease.
+    ReleasesAtOnce,
     /// Election: writes the leader's record without a check that the candidate is there.
     LeaderUnchecked,
     /// Election: does not tell a task to stop when its lease has run out.

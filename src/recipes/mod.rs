@@ -18,3 +18,5 @@ mod marker;
 pub mod mutex;
 mod node;
 mod patience;
+mod persistent;
+mod revocation;
