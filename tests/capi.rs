@@ -5,6 +5,7 @@
 
 mod support;
 
+use nix::sys::signal::Signal;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -332,6 +333,32 @@ fn the_examples_of_nodes_and_watches_work_on_both_servers() {
     watch.wait_for_line("/b created", LIMIT);
     watch.write_line("");
     watch.wait_success(LIMIT);
+}
+
+#[test]
+fn the_example_of_an_election_hands_over_to_another_process() {
+    let dir = TempDir::new("capi");
+    let program = installed().compile(&dir, "examples/c/elector.c", How::Sanitized);
+    let output = Program::spawn({
+        let mut command = installed().command(&program, How::Sanitized);
+        command.args(["embedded", "1"]);
+        command
+    })
+    .wait_success(LIMIT);
+    assert!(output.contains("leads with token") && output.contains("ended"), "{output}");
+    let start = || {
+        let mut command = installed().command(&program, How::Sanitized);
+        command.arg(shared_single().connect_string());
+        Program::spawn(command)
+    };
+    let mut first = start();
+    first.wait_for_line("leads with token", LIMIT);
+    let mut second = start();
+    first.signal(Signal::SIGINT);
+    first.wait_success(LIMIT);
+    second.wait_for_line("leads with token", LIMIT);
+    second.signal(Signal::SIGINT);
+    second.wait_success(LIMIT);
 }
 
 #[test]
