@@ -5,9 +5,23 @@ use std::error::Error;
 use std::path::Path;
 
 /// The header's parts, in their order there.
-const SOURCES: [&str; 14] = [
-    "codes", "error", "version", "op", "stat", "result", "acl", "options", "client", "nodes", "multi",
-    "mutex", "server", "log",
+const SOURCES: [&str; 16] = [
+    "codes",
+    "error",
+    "version",
+    "op",
+    "stat",
+    "result",
+    "acl",
+    "options",
+    "client",
+    "nodes",
+    "multi",
+    "mutex",
+    "guarded",
+    "contenders",
+    "server",
+    "log",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
