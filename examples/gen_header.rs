@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::Path;
 
 /// The header's parts, in their order there.
-const SOURCES: [&str; 16] = [
+const SOURCES: &[&str] = &[
     "codes",
     "error",
     "version",
@@ -17,9 +17,13 @@ const SOURCES: [&str; 16] = [
     "client",
     "nodes",
     "multi",
+    "watch",
     "mutex",
     "guarded",
     "contenders",
+    "elector_options",
+    "elector",
+    "leader",
     "server",
     "log",
 ];

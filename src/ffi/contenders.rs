@@ -62,7 +62,7 @@ impl Completion<zkh_contenders> for zkh_contenders_fn {
         self.is_none()
     }
 
-    fn complete(self, user: &UserData, outcome: Result<zkh_contenders>) {
+    fn complete(self, user: UserData, outcome: Result<zkh_contenders>) {
         let Some(callback) = self else { return };
         let (list, error) = match outcome {
             Ok(list) => (Some(list), None),
