@@ -211,6 +211,9 @@ impl Mutex {
             true => OpOptions::default(),
         };
         let mut guarded = vec![MultiOp::Check { path: own.clone(), version: -1 }];
+        if mutated(Mutant::GuardWithoutCheck) {
+            guarded = vec![MultiOp::Check { path: "/".to_owned(), version: -1 }];
+        }
         guarded.extend(ops);
         match self.inner.zk.multi(guarded, options).await {
             Ok(mut results) => Ok(results.drain(1..).collect()),
