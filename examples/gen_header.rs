@@ -20,6 +20,8 @@ const SOURCES: &[&str] = &[
     "multi",
     "watch",
     "mutex",
+    "guarded",
+    "contenders",
     "elector_options",
     "elector",
     "leader",

@@ -243,6 +243,40 @@ fn each_loss_is_told_once_with_its_reason_and_the_embedded_server_shows_it() {
 }
 
 #[test]
+fn persistent_locks_are_listed_asked_for_and_released_and_guarded_writes_fail_once_one_is_lost() {
+    let ways = [(How::Shared, ""), (How::Archive, ""), (How::Sanitized, ""), (How::Valgrind, "")];
+    in_every_way("tests/capi/persistent.c", &ways, "nobody had it twice");
+}
+
+/// Its owner is killed; it is shown as gone, and released.
+#[test]
+fn the_persistent_example_outlasts_its_owner() {
+    let dir = TempDir::new("capi");
+    let program = installed().compile(&dir, "examples/c/persistent.c", How::Shared);
+    let server = Ensemble::single(Flavor::Debian);
+    let start = |arguments: &[&str]| {
+        let mut command = installed().command(&program, How::Shared);
+        command.args([&server.connect_string(), "/zk/example"]).args(arguments);
+        Program::spawn(command)
+    };
+    let mut first = start(&["hold"]);
+    first.wait_for_line("held; the fencing token is ", LIMIT);
+    let list = || start(&["list"]).wait_success(LIMIT);
+    assert!(list().contains(&format!("owner=living process {} on ", first.pid())), "{}", list());
+    assert!(list().ends_with("ms: a migration\n"), "{}", list());
+    first.kill();
+    eventually(LIMIT, "the end of its session", || list().contains("owner=gone").then_some(()));
+    let mut second = start(&["hold"]);
+    eventually(LIMIT, "a second one", || (list().lines().count() == 2).then_some(()));
+    assert!(start(&["release"]).wait_success(LIMIT).contains("released lock-0000000000"));
+    second.wait_for_line("held; the fencing token is ", LIMIT);
+    start(&["ask", "the night is over"]).wait_success(LIMIT);
+    assert!(second.wait_success(LIMIT).contains(": the night is over"));
+    assert_eq!(list(), "");
+    assert_eq!(start(&["ask"]).wait(LIMIT).code(), Some(2));
+}
+
+#[test]
 fn callbacks_come_once_whatever_is_cancelled_and_freed() {
     let ways = [(How::Shared, "200"), (How::Archive, "20"), (How::Sanitized, "30"), (How::Valgrind, "10")];
     in_every_way("tests/capi/async.c", &ways, "each callback came once");
