@@ -39,6 +39,7 @@ mod request;
 pub mod result;
 pub mod server;
 pub mod stat;
+pub mod tls;
 pub mod tree;
 pub mod version;
 pub mod watch;

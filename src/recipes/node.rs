@@ -124,6 +124,7 @@ pub(super) async fn remove(zk: Arc<dyn Zk>, node: LockNode, mut doubt: bool) -> 
                 log::error!("the node could not be removed and stays while its session lives: {error}");
                 return Removal::Refused(error);
             }
+            _ if mutated(Mutant::RemovesOnce) => return Removal::Gone,
             _ => {}
         }
         // Whoever finds the name taken by another node must leave that one alone.
@@ -184,6 +185,9 @@ pub(super) fn barrier(
 }
 
 async fn look(zk: &Arc<dyn Zk>, parent: &str, id: &str, session: i64) -> Result<Option<(String, Stat)>> {
+    if mutated(Mutant::AdoptsEarlierSession) {
+        return look_on_any_session(zk, parent, id).await;
+    }
     let barrier = barrier(zk, parent, session);
     let ephemerals = zk.ephemerals(parent, step(zk, session));
     match barrier.await {
@@ -216,6 +220,19 @@ async fn look(zk: &Arc<dyn Zk>, parent: &str, id: &str, session: i64) -> Result<
             Ok(_) => {}
             Err(error) if matches!(error.code(), Code::NO_NODE | Code::NO_AUTH) => {}
             Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// An error put back: the node may be of a session that is over, and go with it.
+async fn look_on_any_session(zk: &Arc<dyn Zk>, parent: &str, id: &str) -> Result<Option<(String, Stat)>> {
+    let (names, _) = zk.children(parent, OpOptions::default()).await?;
+    for at in names.iter().map(|name| path::join(parent, name)) {
+        if let Ok((data, stat)) = zk.get(&at, OpOptions::default()).await
+            && contents::has_id(&data, id)
+        {
+            return Ok(Some((at, stat)));
         }
     }
     Ok(None)

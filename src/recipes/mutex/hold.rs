@@ -3,6 +3,7 @@
 use super::Inner;
 use super::strict::{Mark, leave};
 use crate::error::{Code, Error, Result};
+use crate::mutant::{Mutant, mutated};
 use crate::recipes::keeper::{Keeping, Kept, Loss};
 use crate::recipes::node::{self, Removal};
 use crate::time::Time;
@@ -80,7 +81,7 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        if let Some(inner) = self.inner.take()
+        if let Some(inner) = self.inner.take().filter(|_| !mutated(Mutant::DroppedHoldStays))
             && let Some(held) = inner.take_held(self.token)
         {
             inner.release_behind(held);

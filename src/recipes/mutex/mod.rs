@@ -188,6 +188,9 @@ impl Mutex {
         }
         let own = kept.node.path.clone();
         let mut guarded = vec![MultiOp::Check { path: own.clone(), version: -1 }];
+        if mutated(Mutant::GuardWithoutCheck) {
+            guarded = vec![MultiOp::Check { path: "/".to_owned(), version: -1 }];
+        }
         guarded.extend(ops);
         match self.inner.zk.multi(guarded, OpOptions::default().on(kept.node.session)).await {
             Ok(mut results) => Ok(results.drain(1..).collect()),
