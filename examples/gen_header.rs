@@ -5,9 +5,9 @@ use std::error::Error;
 use std::path::Path;
 
 /// The header's parts, in their order there.
-const SOURCES: [&str; 15] = [
+const SOURCES: [&str; 17] = [
     "codes", "error", "version", "op", "stat", "result", "acl", "options", "client", "nodes", "multi",
-    "watch", "mutex", "server", "log",
+    "watch", "call", "lend", "mutex", "server", "log",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -4,7 +4,9 @@
 //! which is counted up when the object goes. So an id never comes to mean another object.
 
 use super::acl::AclList;
+use super::call::{Call, LentWatch};
 use super::client::ClientHandle;
+use super::lend::Lend;
 use super::multi::Multi;
 use super::mutex::MutexHandle;
 use super::op::Op;
@@ -29,10 +31,13 @@ pub(super) enum Kind {
     Multi = 7,
     Acl = 8,
     Watch = 9,
+    Lend = 10,
+    Call = 11,
+    LentWatch = 12,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 12] = [
         Self::Client,
         Self::Mutex,
         Self::Op,
@@ -42,6 +47,9 @@ impl Kind {
         Self::Multi,
         Self::Acl,
         Self::Watch,
+        Self::Lend,
+        Self::Call,
+        Self::LentWatch,
     ];
 
     fn of(id: u64) -> Option<Self> {
@@ -59,6 +67,9 @@ impl Kind {
             Self::Multi => "zkh_multi",
             Self::Acl => "zkh_acl",
             Self::Watch => "zkh_watch",
+            Self::Lend => "zkh_lend",
+            Self::Call => "zkh_call",
+            Self::LentWatch => "zkh_lent_watch",
         }
     }
 }
@@ -81,6 +92,9 @@ pub(super) enum Object {
     Multi(Arc<Multi>),
     Acl(Arc<AclList>),
     Watch(Arc<WatchHandle>),
+    Lend(Arc<Lend>),
+    Call(Arc<Call>),
+    LentWatch(Arc<LentWatch>),
 }
 
 impl Object {
@@ -95,6 +109,9 @@ impl Object {
             Self::Multi(_) => Kind::Multi,
             Self::Acl(_) => Kind::Acl,
             Self::Watch(_) => Kind::Watch,
+            Self::Lend(_) => Kind::Lend,
+            Self::Call(_) => Kind::Call,
+            Self::LentWatch(_) => Kind::LentWatch,
         }
     }
 }
@@ -135,6 +152,9 @@ handled! {
     Multi => Multi;
     AclList => Acl;
     WatchHandle => Watch;
+    Lend => Lend;
+    Call => Call;
+    LentWatch => LentWatch;
 }
 
 struct Slot {

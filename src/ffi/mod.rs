@@ -19,11 +19,14 @@
 
 pub mod acl;
 mod boundary;
+pub mod call;
 pub mod client;
 pub mod codes;
 mod dispatcher;
 pub mod error;
 mod handles;
+pub mod lend;
+mod lent;
 pub mod log;
 pub mod multi;
 pub mod mutex;

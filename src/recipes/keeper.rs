@@ -103,10 +103,11 @@ impl Kept {
             Some(lease) => fate.renewed + lease,
             None => {
                 let view = self.zk.session();
-                if view.id == self.node.session {
-                    view.valid_until.unwrap_or_default()
-                } else {
-                    Time::default()
+                match view.valid_until {
+                    _ if view.id != self.node.session => Time::default(),
+                    // Nothing can be proven: it is believed until the connection goes.
+                    _ if view.without_lease && view.connected => Time::NEVER,
+                    proven => proven.unwrap_or_default(),
                 }
             }
         }
@@ -445,7 +446,9 @@ impl Keeper {
                 zk.submit_watch(request, step(&zk, session))
             })
             .collect();
-        let frames: Vec<_> = frames(&nodes)
+        // A connection without transactions proves nothing; the watches tell of deletions all the same.
+        let provable = if zk.session().without_lease { Vec::new() } else { frames(&nodes) };
+        let frames: Vec<_> = provable
             .into_iter()
             .map(|frame| {
                 let checks = frame.iter().map(check).collect();
