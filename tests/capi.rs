@@ -334,6 +334,13 @@ fn the_examples_of_recipes_work_on_both_servers() {
 }
 
 #[test]
+fn a_lent_connection_carries_locks_and_says_what_it_cannot_know() {
+    let ways = [(How::Shared, ""), (How::Sanitized, ""), (How::Valgrind, "")];
+    in_every_way("tests/capi/lent.c", &ways, "the lent connection carried them");
+    on_server("embedded", "tests/capi/lent.c", &[(How::Shared, "")], "the lent connection carried them");
+}
+
+#[test]
 fn the_checkers_see_what_is_wrong() {
     let dir = TempDir::new("capi");
     for (source, in_asan, in_valgrind) in [

@@ -160,6 +160,7 @@ impl Logical {
             timeout: self.session.timeout(),
             last_heard: self.session.last_heard(),
             valid_until: self.session.valid_until(self.options.clock_drift),
+            without_lease: false,
         }
     }
 
@@ -821,7 +822,7 @@ fn auth_request(auth: &Auth) -> Request {
 }
 
 /// Refuses paths that no server would take, before anything is sent.
-fn check_paths(request: &Request) -> Result<()> {
+pub(crate) fn check_paths(request: &Request) -> Result<()> {
     let named = |result: Result<()>| {
         result.map_err(|e| {
             let detail = Error::new(e.code()).during(request.name(), e.path());

@@ -63,7 +63,7 @@ pub fn client<W: World + 'static>(address: &str, options: Options, world: W) -> 
     let keeper = Arc::new(Keeper::new(options.renew_interval));
     let inner = Inner::new(address, options, Box::new(Outside(world)))?;
     let shared = Arc::new(Shared { inner: Arc::clone(&inner) });
-    Ok((Client { zk: shared.clone(), shared, keeper }, Link { inner }))
+    Ok((Client { zk: shared.clone(), shared: Some(shared), keeper }, Link { inner }))
 }
 
 impl Link {
