@@ -193,10 +193,9 @@ fn exactly_the_committed_symbols_are_exported() {
 
 #[test]
 fn the_header_is_what_the_source_makes_it() {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let arguments =
         ["run", "--quiet", "--locked", "--features", "capi,tls", "--example", "gen_header", "--", "--check"];
-    run(Command::new(cargo).current_dir(ROOT).env("CARGO_TARGET_DIR", target()).args(arguments));
+    run(support::cargo().args(arguments));
 }
 
 #[test]
