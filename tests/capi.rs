@@ -438,11 +438,7 @@ fn ten_thousand_locks_wait_without_threads_through_a_restart() {
     let dir = TempDir::new("capi");
     let program = installed().compile(&dir, "tests/capi/many.c", How::Shared);
     let mut command = installed().command(&program, How::Shared);
-    // Named twice: a starting server may never answer the first attempt that it takes.
-    command
-        .arg(format!("{0},{0}", server.connect_string()))
-        .arg("/many")
-        .args([PATHS.to_string(), WAITERS.to_string()]);
+    command.arg(server.connect_string()).arg("/many").args([PATHS.to_string(), WAITERS.to_string()]);
     let mut program = Program::spawn(command);
 
     program.wait_for_line("asked", LIMIT);
