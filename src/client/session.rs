@@ -581,6 +581,7 @@ impl Session {
 /// What an answer to this operation proves. An operation that failed is not asked about.
 fn weight(op: i32) -> Weight {
     match op {
+        op_code::SYNC if mutated(Mutant::SyncProves) => Weight::Write,
         op_code::SYNC => Weight::Sync,
         op_code::CREATE
         | op_code::CREATE2
