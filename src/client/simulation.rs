@@ -90,7 +90,7 @@ impl Link {
 
     /// The connection that was dialled did not open.
     pub fn not_opened(&self, why: &str) {
-        self.inner.with(|logical, now| logical.not_opened(now, why));
+        self.inner.with(|logical, now| logical.not_opened(now, why, true));
     }
 
     /// Bytes came from the server.
