@@ -10,6 +10,7 @@
 
 #include <zkhelper/acl.hpp>
 #include <zkhelper/client.hpp>
+#include <zkhelper/contenders.hpp>
 #include <zkhelper/elector.hpp>
 #include <zkhelper/error.hpp>
 #include <zkhelper/handle.hpp>
@@ -18,7 +19,10 @@
 #include <zkhelper/mutex.hpp>
 #include <zkhelper/node.hpp>
 #include <zkhelper/outcome.hpp>
+#include <zkhelper/pid_node.hpp>
+#include <zkhelper/queue_lock.hpp>
 #include <zkhelper/server.hpp>
+#include <zkhelper/tree.hpp>
 #include <zkhelper/watch.hpp>
 
 #endif

@@ -47,6 +47,9 @@ public:
         return *this;
     }
 
+    /// Whether each entry has all permissions.
+    [[nodiscard]] bool is_directory() const noexcept { return !*this || zkh_acl_is_directory(handle()); }
+
     /// What the C functions take: null for the default.
     [[nodiscard]] const zkh_acl *pointer() const noexcept { return owner::pointer(); }
 };

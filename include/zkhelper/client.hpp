@@ -168,6 +168,9 @@ private:
 /// a thread of the library; do not wait for them inside a callback. What they throw is zkh::error.
 class client : public detail::owner<zkh_client, zkh_client_free> {
 public:
+    /// Takes over one that a function of the C ABI made, such as `zkh_client_lend`.
+    using owner::owner;
+
     /// None.
     client() = default;
 

@@ -4,6 +4,7 @@
 #define ZKHELPER_MUTEX_HPP
 
 #include <zkhelper/client.hpp>
+#include <zkhelper/contenders.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -61,6 +62,15 @@ public:
                      static_cast<std::int64_t>(delay.count()));
         return *this;
     }
+
+    /// Makes the lock persistent: its node stays when its owner's session ends, and keeps everybody else out until the
+    /// owner releases it, or mutex::release_dead() does. The owner believes no longer than `lease` after the last renewal
+    /// that a quorum committed. A lock is either strict or persistent.
+    mutex_options &persistent(std::chrono::milliseconds lease)
+    {
+        detail::call(zkh_mutex_options_set_persistent, handle(), static_cast<std::int64_t>(lease.count()));
+        return *this;
+    }
 };
 
 /// A lock that is held, and is released at the end of the block.
@@ -105,7 +115,8 @@ public:
     /// Whether the lock was granted and is no longer held for certain.
     [[nodiscard]] bool lost() const noexcept { return token_ != 0 && !is_held(); }
 
-    /// How long from now the lock is certain to be held, if nothing renews it further; zero once it is lost.
+    /// How long from now the lock is certain to be held, if nothing renews it further; zero once it is lost. -1 ms where
+    /// that cannot be known: over a lent connection without transactions.
     [[nodiscard]] std::chrono::milliseconds valid_for() const noexcept
     {
         return std::chrono::milliseconds(is_held() ? zkh_mutex_valid_ms(mutex_) : 0);
@@ -114,10 +125,27 @@ public:
     /// Throws errc::lock_lost unless the lock is certain to be held for this long.
     void check(std::chrono::milliseconds at_least = {}) const
     {
-        if (!is_held() || valid_for() < at_least)
+        if (!is_held() || (at_least > std::chrono::milliseconds::zero() && valid_for() < at_least))
             throw error(errc::lock_lost, "the lock with token " + std::to_string(token_)
                                              + " is not certain to be held for " + std::to_string(at_least.count())
                                              + " ms: LOCK_LOST");
+    }
+
+    /// Commits a transaction only while the lock is held: all of its operations or none. Throws errc::lock_lost where it
+    /// was lost, and the error of the operation that failed; nothing was changed then.
+    std::vector<part> guarded(const multi &all) const
+    {
+        return detail::wait<detail::as_parts>(zkh_mutex_guarded, mutex_, all.handle());
+    }
+    /// The same. It cannot be cancelled.
+    void guarded_async(const multi &all, callback<std::vector<part>> done) const
+    {
+        detail::start_uncancellable<detail::as_parts>(std::move(done), zkh_mutex_guarded_async, mutex_, all.handle());
+    }
+    /// The same.
+    [[nodiscard]] std::future<std::vector<part>> guarded_future(const multi &all) const
+    {
+        return detail::promised_uncancellable<detail::as_parts>(zkh_mutex_guarded_async, mutex_, all.handle());
     }
 
     /// Releases the lock; its node is gone when this returns. Throws errc::lock_lost where the lock was lost meanwhile,
@@ -241,6 +269,95 @@ public:
         return detail::promised_uncancellable<detail::as_nothing>(zkh_mutex_reset_async, handle());
     }
 
+    /// Lists who holds the lock and who waits for it, in the order of service. It costs one request for each of them.
+    [[nodiscard]] std::vector<contender> contenders() const
+    {
+        zkh_contenders *all = nullptr;
+        detail::failure failed;
+        const zkh_status status = zkh_mutex_contenders(handle(), &all, failed.out());
+        const std::unique_ptr<zkh_contenders, detail::free_contenders> owned(all);
+        failed.check(status);
+        return detail::as_contenders::from(owned.get());
+    }
+    /// The same. It cannot be cancelled.
+    void contenders_async(callback<std::vector<contender>> done) const
+    {
+        detail::start_uncancellable<detail::as_contenders>(std::move(done), zkh_mutex_contenders_async, handle());
+    }
+    /// The same.
+    [[nodiscard]] std::future<std::vector<contender>> contenders_future() const
+    {
+        return detail::promised_uncancellable<detail::as_contenders>(zkh_mutex_contenders_async, handle());
+    }
+
+    /// Releases the persistent lock node of this name if its owner is gone, after it has waited for as long as the owner
+    /// may still believe. Throws errc::node_exists while the owner lives.
+    void release_dead(const std::string &name) const
+    {
+        detail::call(zkh_mutex_release_dead, handle(), detail::text(name));
+    }
+    /// The same.
+    operation release_dead_async(const std::string &name, callback<void> done) const
+    {
+        return detail::start<detail::as_nothing>(std::move(done), zkh_mutex_release_dead_async, handle(),
+                                                 detail::text(name));
+    }
+    /// The same.
+    [[nodiscard]] std::future<void> release_dead_future(const std::string &name, operation *op = nullptr) const
+    {
+        return detail::promised<detail::as_nothing>(op, zkh_mutex_release_dead_async, handle(), detail::text(name));
+    }
+
+    /// Releases the persistent lock node of this name, whether its owner lives or not: for a human who knows that nobody
+    /// relies on it any more. `token` says which one is meant, as contender::token shows it.
+    void release_by_force(const std::string &name, std::int64_t token) const
+    {
+        detail::call(zkh_mutex_release_by_force, handle(), detail::text(name), token);
+    }
+    /// The same. It cannot be cancelled.
+    void release_by_force_async(const std::string &name, std::int64_t token, callback<void> done) const
+    {
+        detail::start_uncancellable<detail::as_nothing>(std::move(done), zkh_mutex_release_by_force_async, handle(),
+                                                        detail::text(name), token);
+    }
+    /// The same.
+    [[nodiscard]] std::future<void> release_by_force_future(const std::string &name, std::int64_t token) const
+    {
+        return detail::promised_uncancellable<detail::as_nothing>(zkh_mutex_release_by_force_async, handle(),
+                                                                  detail::text(name), token);
+    }
+
+    /// Asks the contender with the node of this name to give the lock up. It is told the reason (on_revoke()), and
+    /// decides; nothing is forced.
+    void request_revocation(const std::string &name, const std::string &reason = {}) const
+    {
+        detail::call(zkh_mutex_request_revocation, handle(), detail::text(name), detail::text(reason));
+    }
+    /// The same. It cannot be cancelled.
+    void request_revocation_async(const std::string &name, const std::string &reason, callback<void> done) const
+    {
+        detail::start_uncancellable<detail::as_nothing>(std::move(done), zkh_mutex_request_revocation_async, handle(),
+                                                        detail::text(name), detail::text(reason));
+    }
+    /// The same.
+    [[nodiscard]] std::future<void> request_revocation_future(const std::string &name,
+                                                              const std::string &reason = {}) const
+    {
+        return detail::promised_uncancellable<detail::as_nothing>(zkh_mutex_request_revocation_async, handle(),
+                                                                  detail::text(name), detail::text(reason));
+    }
+
+    /// Sets the callback for requests to give the lock up, in place of the one before; an empty one sets none.
+    void on_revoke(std::function<void(std::int64_t token, const std::string &reason)> asked) const
+    {
+        if (!asked)
+            return detail::call(zkh_mutex_on_revoke, handle(), zkh_revoke_fn{}, static_cast<void *>(nullptr),
+                                zkh_destroy_fn{});
+        auto *listener = new requests{std::move(asked)};
+        detail::call(zkh_mutex_on_revoke, handle(), &requests::tell, static_cast<void *>(listener),
+                     &detail::destroy<requests>);
+    }
+
     /// Sets the callback for losses, in place of the one before; an empty one sets none. It is called once for each
     /// guard whose lock is lost, by the time that lock_guard::valid_for() gave at the latest, also while the server is
     /// frozen or cut off.
@@ -268,6 +385,16 @@ private:
         {
             detail::contain("a loss",
                             [&] { static_cast<losses *>(self)->lost(token, static_cast<loss>(reason)); });
+        }
+    };
+
+    struct requests {
+        std::function<void(std::int64_t, const std::string &)> asked;
+
+        static void tell(void *self, std::int64_t token, const char *reason) noexcept
+        {
+            detail::contain("a request to give a lock up",
+                            [&] { static_cast<requests *>(self)->asked(token, reason); });
         }
     };
 
