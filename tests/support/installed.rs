@@ -1,17 +1,12 @@
 //! The library as a user has it: installed by `make install` below a directory of its own.
 
-use super::TempDir;
+use super::{TempDir, on_this_package};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
 /// The root of the repository.
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-
-/// Where this build's things lie.
-pub fn target() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a target directory").to_owned()
-}
 
 /// Runs a command that has to succeed, and answers with what it printed on standard output.
 pub fn run(command: &mut Command) -> String {
@@ -22,10 +17,9 @@ pub fn run(command: &mut Command) -> String {
     out
 }
 
-/// The build tool, with its settings for the tests left out.
+/// The build tool, without its job slots and settings that this test was started with.
 pub fn make() -> Command {
-    let mut make = Command::new("make");
-    make.current_dir(ROOT).env("CARGO_TARGET_DIR", target());
+    let mut make = on_this_package(Command::new("make"));
     make.env_remove("MAKEFLAGS").env_remove("CARGO_MAKEFLAGS");
     make
 }
