@@ -299,22 +299,7 @@ impl Mutex {
     /// [`Code::LOCK_LOST`] if the lock is not held any more; then nothing was changed. This holds as
     /// long as nobody but the clients of the lock deletes lock nodes or their parent.
     pub async fn guarded(&self, ops: Vec<MultiOp>) -> Result<Vec<MultiResult>> {
-        let context = |error: Error| error.during("guarded multi", Some(&self.inner.path));
-        let Some(kept) = self.inner.kept() else { return Err(context(Code::NOT_HELD.into())) };
-        if !kept.is_valid() {
-            return Err(context(kept.loss().unwrap_or(Loss::LeaseRanOut).into()));
-        }
-        let own = kept.node.path.clone();
-        let mut guarded = vec![MultiOp::Check { path: own.clone(), version: -1 }];
-        guarded.extend(ops);
-        match self.inner.zk.multi(guarded, OpOptions::default().on(kept.node.session)).await {
-            Ok(mut results) => Ok(results.drain(1..).collect()),
-            Err(error) if error.code() == Code::NO_NODE && error.path() == Some(&own) => {
-                Err(context(Loss::NodeDeleted.into()))
-            }
-            Err(error) if error.code() == Code::SESSION_EXPIRED => Err(context(Loss::SessionOver.into())),
-            Err(error) => Err(error),
-        }
+        guarded(Arc::clone(&self.inner.zk), self.inner.path.clone(), self.inner.kept(), ops).await
     }
 
     /// Everybody who holds the lock or waits for it, in the order of service.
@@ -439,6 +424,37 @@ impl Hold {
         self.kept().filter(|kept| kept.is_valid()).map(|kept| kept.valid_until())
     }
 
+    /// Why it was lost, if it was; `None` also once it was released.
+    pub fn loss(&self) -> Option<Loss> {
+        let kept = self.kept()?;
+        if kept.is_valid() { None } else { kept.loss() }
+    }
+
+    /// Ends when the lock is lost, and says why. It never ends once the lock is released; it may outlive the
+    /// hold, which it does not keep.
+    pub fn lost(&self) -> impl Future<Output = Loss> + Send + use<> {
+        let kept = self.kept();
+        async move {
+            match kept {
+                Some(kept) => kept.lost().await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Changes that are committed only while this very hold lasts; see [`Mutex::guarded`].
+    pub fn guarded(
+        &self,
+        ops: Vec<MultiOp>,
+    ) -> impl Future<Output = Result<Vec<MultiResult>>> + Send + use<> {
+        let kept = self.kept();
+        let inner = self.inner.as_ref().map(|inner| (Arc::clone(&inner.zk), inner.path.clone()));
+        async move {
+            let Some((zk, path)) = inner else { return Err(Code::NOT_HELD.into()) };
+            guarded(zk, path, kept, ops).await
+        }
+    }
+
     /// Releases the lock; see [`Mutex::unlock`].
     pub async fn release(mut self) -> Result<()> {
         let Some(inner) = self.inner.take() else { return Ok(()) };
@@ -468,6 +484,31 @@ impl Drop for Hold {
 impl fmt::Debug for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hold").field("token", &self.token).finish_non_exhaustive()
+    }
+}
+
+/// Changes in one transaction with a check of the lock's own node.
+async fn guarded(
+    zk: Arc<dyn Zk>,
+    path: String,
+    kept: Option<Arc<Kept>>,
+    ops: Vec<MultiOp>,
+) -> Result<Vec<MultiResult>> {
+    let context = |error: Error| error.during("guarded multi", Some(&path));
+    let Some(kept) = kept else { return Err(context(Code::NOT_HELD.into())) };
+    if !kept.is_valid() {
+        return Err(context(kept.loss().unwrap_or(Loss::LeaseRanOut).into()));
+    }
+    let own = kept.node.path.clone();
+    let mut guarded = vec![MultiOp::Check { path: own.clone(), version: -1 }];
+    guarded.extend(ops);
+    match zk.multi(guarded, OpOptions::default().on(kept.node.session)).await {
+        Ok(mut results) => Ok(results.drain(1..).collect()),
+        Err(error) if error.code() == Code::NO_NODE && error.path() == Some(&own) => {
+            Err(context(Loss::NodeDeleted.into()))
+        }
+        Err(error) if error.code() == Code::SESSION_EXPIRED => Err(context(Loss::SessionOver.into())),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,0 +1,72 @@
+"""Distributed locks and leader elections on Apache ZooKeeper.
+
+>>> with zkhelper.Client("embedded") as client, client.mutex("/locks/report", timeout=5) as held:
+...     held.token > 0
+True
+
+Everything that blocks here has an awaitable twin of the same name in :mod:`zkhelper.aio`. :mod:`zkhelper.testing` has
+a ZooKeeper server for tests, and the fixtures ``zk_server`` and ``zk_client`` are there for pytest.
+"""
+
+from . import errors, testing
+from ._types import (
+    Acl,
+    Check,
+    Contender,
+    Create,
+    Credentials,
+    Delete,
+    GetChildren,
+    GetData,
+    Identity,
+    Loss,
+    LossReason,
+    Node,
+    Perms,
+    SessionInfo,
+    SetData,
+    Stat,
+    State,
+    StateEvent,
+    Strict,
+    WatchEvent,
+    WatchEventKind,
+)
+from ._zkhelper import VERSION as __version__
+from .client import Client
+from .errors import *  # noqa: F403 - a class for each code
+from .events import Events
+from .mutex import Held, Lost, Mutex
+
+__all__ = [
+    "Acl",
+    "Check",
+    "Client",
+    "Contender",
+    "Create",
+    "Credentials",
+    "Delete",
+    "Events",
+    "GetChildren",
+    "GetData",
+    "Held",
+    "Identity",
+    "Loss",
+    "LossReason",
+    "Lost",
+    "Mutex",
+    "Node",
+    "Perms",
+    "SessionInfo",
+    "SetData",
+    "Stat",
+    "State",
+    "StateEvent",
+    "Strict",
+    "WatchEvent",
+    "WatchEventKind",
+    "__version__",
+    "errors",
+    "testing",
+    *(name for name in errors.__all__ if name != "from_code"),
+]

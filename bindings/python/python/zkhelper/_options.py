@@ -1,0 +1,60 @@
+"""What a caller gives, as the native half takes it. What is ``None`` stays at the library's default."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+from ._types import Acl, Credentials, Strict
+from .errors import BadArgumentError
+
+
+def client_options(
+    session_timeout: float | None,
+    connect_timeout: float | None,
+    operation_timeout: float | None,
+    while_suspended: str | None,
+    max_backoff: float | None,
+    max_frame: int | None,
+    auth: Iterable[tuple[str, bytes]],
+    reattach: Credentials | None,
+    renew_interval: float | None,
+    clock_drift: float | None,
+) -> dict[str, object]:
+    return {
+        "session_timeout": session_timeout,
+        "connect_timeout": connect_timeout,
+        "operation_timeout": operation_timeout,
+        "while_suspended": while_suspended,
+        "max_backoff": max_backoff,
+        "max_frame": max_frame,
+        "auth": list(auth),
+        "reattach": reattach,
+        "renew_interval": renew_interval,
+        "clock_drift": clock_drift,
+    }
+
+
+def mutex_options(
+    acl: Sequence[Acl] | None,
+    contents: Mapping[str, object] | None,
+    extra_lock_patterns: Iterable[str],
+    strict: Strict | None,
+    clock_drift: float | None,
+) -> dict[str, object]:
+    if isinstance(extra_lock_patterns, str):
+        raise BadArgumentError("extra_lock_patterns is a text: it must be a list of texts")
+    return {
+        "acl": acl,
+        "contents": None if contents is None else _json(contents),
+        "extra_lock_patterns": list(extra_lock_patterns),
+        "strict": strict,
+        "clock_drift": clock_drift,
+    }
+
+
+def _json(contents: Mapping[str, object]) -> str:
+    try:
+        return json.dumps(dict(contents))
+    except (TypeError, ValueError) as error:
+        raise BadArgumentError(f"contents: not JSON: {error}") from error

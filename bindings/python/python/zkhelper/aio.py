@@ -1,0 +1,566 @@
+"""The same for :mod:`asyncio`: every call that blocks in :mod:`zkhelper` is awaited here, under the same name.
+
+Cancelling a task cancels what it waits for, and never leaks a lock: one that was granted at that moment is released.
+Waiting takes no thread, and callbacks run in the event loop; they may be coroutine functions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import itertools
+import logging
+import weakref
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from . import _exit, _journal, _zkhelper, client, events, mutex
+from ._options import client_options, mutex_options
+from ._types import (
+    Acl,
+    Change,
+    Contender,
+    Credentials,
+    Identity,
+    Loss,
+    LossReason,
+    Node,
+    Read,
+    Stat,
+    State,
+    StateEvent,
+    Strict,
+    WatchEvent,
+    create_flags,
+    wire,
+)
+from ._zkhelper import Hold, Mailbox, Op, Stream
+from ._zkhelper import Mutex as NativeMutex
+from .errors import ClosedError, LockTimeout, NotHeldError, ZkhelperError
+from .mutex import leaving
+
+T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+logger = logging.getLogger("zkhelper")
+
+
+class _Loop:
+    """Wakes an event loop's tasks when their operations have ended."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._mailbox = Mailbox()
+        self._keys = itertools.count()
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+        loop.add_reader(self._mailbox.fileno(), self._drain)
+
+    def _drain(self) -> None:
+        for key in self._mailbox.drain():
+            future = self._waiting.pop(key, None)
+            if future is not None and not future.done():
+                future.set_result(None)
+
+    async def run(self, op: Op[T]) -> T:
+        key = next(self._keys)
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[key] = future
+        op.notify(self._mailbox, key)
+        try:
+            await future
+        except BaseException:
+            # What it was granted meanwhile goes back.
+            op.cancel()
+            raise
+        finally:
+            self._waiting.pop(key, None)
+        # The answer is taken by the task that waits for it and by nobody before: it cannot get lost on the way.
+        return op.result()
+
+
+_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Loop] = weakref.WeakKeyDictionary()
+
+
+async def _run(op: Op[T]) -> T:
+    loop = asyncio.get_running_loop()
+    waker = _loops.get(loop)
+    if waker is None:
+        waker = _loops[loop] = _Loop(loop)
+    return await waker.run(op)
+
+
+async def _call(callback: Callable[[T], object], event: T) -> None:
+    try:
+        answer = callback(event)
+        if inspect.isawaitable(answer):
+            await answer
+    except Exception:
+        logger.exception("a callback failed")
+
+
+#: Tasks that hand events to callbacks; a loop itself keeps only weak references to its tasks.
+_tasks: set[asyncio.Task[None]] = set()
+
+
+def _spawn(work: Awaitable[None]) -> None:
+    async def run() -> None:
+        await work
+
+    task = asyncio.get_running_loop().create_task(run())
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+
+
+async def _follow(stream: Stream[T], callback: Callable[[T], object]) -> None:
+    while (event := await _run(stream.next())) is not None:
+        await _call(callback, event)
+
+
+def _twin(of: object) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Documents a method by its blocking twin, without the example."""
+
+    def document(method: Callable[P, R]) -> Callable[P, R]:
+        method.__doc__ = (inspect.getdoc(of) or "").split(">>>")[0].rstrip()
+        return method
+
+    return document
+
+
+class Events(Generic[T]):
+    """Events to iterate over with ``async for``, until :meth:`close` or the client's end. They wait in memory until
+    they are taken."""
+
+    def __init__(self, stream: Stream[T]) -> None:
+        self._stream = stream
+
+    @_twin(events.Events.next)
+    async def next(self, timeout: float | None = None) -> T | None:
+        return await _run(self._stream.next(timeout))
+
+    @_twin(events.Events.close)
+    def close(self) -> None:
+        self._stream.close()
+
+    def __aiter__(self) -> Events[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        event = await self.next()
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+    async def __aenter__(self) -> Events[T]:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Lost:
+    """Whether a lock that was held is lost: an event, like :class:`asyncio.Event`, that also says why.
+
+    It is set by the time that :meth:`Held.valid_for` gave at the latest, also while the server is frozen or cut
+    off. A process that was paused learns of it when it goes on.
+    """
+
+    def __init__(self, hold: Hold) -> None:
+        self._hold = hold
+
+    @_twin(mutex.Lost.is_set)
+    def is_set(self) -> bool:
+        return self._hold.loss() is not None
+
+    def __bool__(self) -> bool:
+        return self.is_set()
+
+    @property
+    def reason(self) -> LossReason | None:
+        """Why it is lost; ``None`` if it is not."""
+        loss = self._hold.loss()
+        return None if loss is None else LossReason(loss)
+
+    @_twin(mutex.Lost.wait)
+    async def wait(self, timeout: float | None = None) -> bool:
+        return await _run(self._hold.lost(timeout)) is not None
+
+    def add_callback(self, callback: Callable[[Loss], object]) -> None:
+        """Calls ``callback`` in the event loop with a :class:`~zkhelper.Loss` if the lock is lost; soon if it is.
+
+        It may be a coroutine function. What it raises is logged.
+        """
+        lost, token = self._hold.lost(), self._hold.token
+
+        async def follow() -> None:
+            reason = await _run(lost)
+            if reason is not None:
+                await _call(callback, Loss(token, LossReason(reason)))
+
+        _spawn(follow())
+
+
+class Held:
+    """A lock that is held: what :meth:`Mutex.lock` returns, and ``async with`` on a mutex gives.
+
+    Leaving ``async with`` on it releases it.
+    """
+
+    def __init__(self, hold: Hold, raise_on_loss: bool) -> None:
+        self._hold = hold
+        self._raise_on_loss = raise_on_loss
+        #: Tells of the loss of the lock.
+        self.lost = Lost(hold)
+
+    @property
+    def token(self) -> int:
+        """The fencing token: greater than that of every earlier holder of the path."""
+        return self._hold.token
+
+    @_twin(mutex.Held.valid_for)
+    def valid_for(self) -> float:
+        return self._hold.valid_for()
+
+    @_twin(mutex.Held.is_held)
+    def is_held(self) -> bool:
+        return self._hold.is_held()
+
+    @_twin(mutex.Held.release)
+    async def release(self) -> None:
+        await _run(self._hold.release())
+
+    @_twin(mutex.Held.guarded)
+    async def guarded(self, operations: Iterable[Change]) -> list[str | Stat | None]:
+        return await _run(self._hold.guarded(wire(operations)))
+
+    async def __aenter__(self) -> Held:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self.release()
+        except ZkhelperError as failure:
+            leaving(failure, error, self._raise_on_loss)
+
+    def __repr__(self) -> str:
+        return f"<Held token={self.token} {'held' if self.is_held() else 'not held'}>"
+
+
+class Mutex:
+    """A distributed lock on one path, made by :meth:`Client.mutex`. Nobody has it before it is locked.
+
+    Whoever locks the same path, from any language and any machine, is excluded. Any number of tasks may use one
+    object: a second lock on it waits for the first.
+    """
+
+    def __init__(
+        self,
+        native: NativeMutex,
+        path: str,
+        timeout: float | None,
+        description: str,
+        raise_on_loss: bool,
+        on_lost: Callable[[Loss], object] | None,
+    ) -> None:
+        self._native = native
+        self._path = path
+        self._timeout = timeout
+        self._description = description
+        self._raise_on_loss = raise_on_loss
+        self._on_lost = on_lost
+        self._held: Held | None = None
+        # What each task entered by `async with`.
+        self._entered: dict[asyncio.Task[Any] | None, list[Held]] = {}
+
+    @property
+    def path(self) -> str:
+        """The path contended for."""
+        return self._path
+
+    @_twin(mutex.Mutex.lock)
+    async def lock(self, timeout: float | None = -1, description: str | None = None) -> Held:
+        limit = self._timeout if timeout == -1 else timeout
+        text = self._description if description is None else description
+        held = Held(await _run(self._native.lock(limit, text)), self._raise_on_loss)
+        if self._on_lost is not None:
+            held.lost.add_callback(self._on_lost)
+        self._held = held
+        return held
+
+    @_twin(mutex.Mutex.try_lock)
+    async def try_lock(self, description: str | None = None) -> Held | None:
+        try:
+            return await self.lock(0, description)
+        except LockTimeout:
+            return None
+
+    @_twin(mutex.Mutex.unlock)
+    async def unlock(self) -> None:
+        held, self._held = self._held, None
+        if held is None:
+            raise NotHeldError(f"unlock {self._path!r}: the lock is not held", self._path, "unlock")
+        await held.release()
+
+    @_twin(mutex.Mutex.is_held)
+    def is_held(self) -> bool:
+        return self._held is not None and self._held.is_held()
+
+    @_twin(mutex.Mutex.contenders)
+    async def contenders(self) -> list[Contender]:
+        return await _run(self._native.contenders())
+
+    @_twin(mutex.Mutex.reset)
+    async def reset(self) -> None:
+        await _run(self._native.reset())
+
+    @_twin(mutex.Mutex.interrupt)
+    def interrupt(self) -> None:
+        self._native.interrupt()
+
+    @_twin(mutex.Mutex.close)
+    def close(self) -> None:
+        self._native.close()
+
+    async def __aenter__(self) -> Held:
+        held = await self.lock()
+        self._entered.setdefault(asyncio.current_task(), []).append(held)
+        return held
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        task = asyncio.current_task()
+        stack = self._entered[task]
+        held = stack.pop()
+        if not stack:
+            del self._entered[task]
+        await held.__aexit__(kind, error, trace)
+
+    def __repr__(self) -> str:
+        return f"<Mutex {self._path!r}>"
+
+
+class Client:
+    """A connection to ZooKeeper for tasks of one event loop; its options are those of :class:`zkhelper.Client`.
+
+    ``async with`` waits for the first session, and closes the client at the end. Callbacks run in the event loop that
+    runs when they are given, and may be coroutine functions.
+    """
+
+    def __init__(
+        self,
+        hosts: str,
+        *,
+        session_timeout: float | None = None,
+        connect_timeout: float | None = None,
+        operation_timeout: float | None = None,
+        while_suspended: str | None = None,
+        max_backoff: float | None = None,
+        max_frame: int | None = None,
+        auth: Iterable[tuple[str, bytes]] = (),
+        reattach: Credentials | None = None,
+        renew_interval: float | None = None,
+        clock_drift: float | None = None,
+        on_state: Callable[[StateEvent], object] | None = None,
+    ) -> None:
+        _journal.start()
+        options = client_options(
+            session_timeout,
+            connect_timeout,
+            operation_timeout,
+            while_suspended,
+            max_backoff,
+            max_frame,
+            auth,
+            reattach,
+            renew_interval,
+            clock_drift,
+        )
+        self._native = _zkhelper.Client(hosts, options)
+        self._connect_timeout = 10.0 if connect_timeout is None else connect_timeout
+        _exit.register(self)
+        if on_state is not None:
+            _spawn(_follow(self._native.states(), on_state))
+
+    # ---- the session ----
+
+    @_twin(client.Client.wait_connected)
+    async def wait_connected(self, timeout: float | None = None) -> int:
+        return await _run(self._native.wait_connected(self._connect_timeout if timeout is None else timeout))
+
+    @_twin(client.Client.close)
+    async def close(self, timeout: float = 5.0) -> None:
+        await _run(self._native.close(timeout))
+
+    async def __aenter__(self) -> Client:
+        try:
+            await self.wait_connected()
+        except BaseException:
+            # Nobody else could.
+            self._native.close(0)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self.close()
+        except ClosedError as failure:
+            logger.warning("%s", failure)
+        except ZkhelperError as failure:
+            if error is None:
+                raise
+            error.add_note(str(failure))
+
+    @property
+    def state(self) -> State:
+        """What the client is doing about its session; ``CLOSED`` in a forked child."""
+        return State(self._native.state())
+
+    @property
+    def session_id(self) -> int:
+        """The present session's id; 0 while there is none."""
+        return self._native.session()[0]
+
+    @property
+    def session_timeout(self) -> float:
+        """The session timeout that the server agreed to, in seconds."""
+        return self._native.session()[2]
+
+    @_twin(client.Client.credentials)
+    def credentials(self) -> Credentials:
+        return Credentials(*self._native.credentials())
+
+    @_twin(client.Client.states)
+    def states(self) -> Events[StateEvent]:
+        return Events(self._native.states())
+
+    @_twin(client.Client.add_auth)
+    async def add_auth(self, scheme: str, credentials: bytes) -> None:
+        await _run(self._native.add_auth(scheme, credentials))
+
+    @_twin(client.Client.who_am_i)
+    async def who_am_i(self) -> list[Identity]:
+        return await _run(self._native.who_am_i())
+
+    # ---- plain operations ----
+
+    @_twin(client.Client.create)
+    async def create(
+        self,
+        path: str,
+        data: bytes = b"",
+        *,
+        acl: Sequence[Acl] | None = None,
+        ephemeral: bool = False,
+        sequential: bool = False,
+        container: bool = False,
+        ttl: float | None = None,
+    ) -> str:
+        flags = create_flags(ephemeral, sequential, container, ttl)
+        return await _run(self._native.create(path, data, acl, flags, ttl))
+
+    @_twin(client.Client.delete)
+    async def delete(self, path: str, version: int = -1) -> None:
+        await _run(self._native.delete(path, version))
+
+    @_twin(client.Client.exists)
+    async def exists(self, path: str, *, watch: Callable[[WatchEvent], object] | None = None) -> Stat | None:
+        op, stream = self._native.exists(path, watch is not None)
+        stat = await _run(op)
+        if stream is not None and watch is not None:
+            _spawn(_follow(stream, watch))
+        return stat
+
+    @_twin(client.Client.get)
+    async def get(self, path: str, *, watch: Callable[[WatchEvent], object] | None = None) -> Node:
+        op, stream = self._native.get(path, watch is not None)
+        node = await _run(op)
+        if stream is not None and watch is not None:
+            _spawn(_follow(stream, watch))
+        return node
+
+    @_twin(client.Client.children)
+    async def children(self, path: str, *, watch: Callable[[WatchEvent], object] | None = None) -> list[str]:
+        op, stream = self._native.children(path, watch is not None)
+        names = await _run(op)
+        if stream is not None and watch is not None:
+            _spawn(_follow(stream, watch))
+        return names
+
+    @_twin(client.Client.set)
+    async def set(self, path: str, data: bytes, version: int = -1) -> Stat:
+        return await _run(self._native.set(path, data, version))
+
+    @_twin(client.Client.get_acl)
+    async def get_acl(self, path: str) -> tuple[list[Acl], Stat]:
+        return await _run(self._native.get_acl(path))
+
+    @_twin(client.Client.set_acl)
+    async def set_acl(self, path: str, acl: Sequence[Acl], version: int = -1) -> Stat:
+        return await _run(self._native.set_acl(path, acl, version))
+
+    @_twin(client.Client.sync)
+    async def sync(self, path: str) -> None:
+        await _run(self._native.sync(path))
+
+    @_twin(client.Client.multi)
+    async def multi(self, operations: Iterable[Change]) -> list[str | Stat | None]:
+        return await _run(self._native.multi(wire(operations)))
+
+    @_twin(client.Client.multi_read)
+    async def multi_read(self, operations: Iterable[Read]) -> list[Node | list[str] | ZkhelperError]:
+        return await _run(self._native.multi_read(wire(operations)))
+
+    @_twin(client.Client.ephemerals)
+    async def ephemerals(self, prefix: str = "/") -> list[str]:
+        return await _run(self._native.ephemerals(prefix))
+
+    @_twin(client.Client.all_children_number)
+    async def all_children_number(self, path: str) -> int:
+        return await _run(self._native.all_children_number(path))
+
+    @_twin(client.Client.watch)
+    async def watch(
+        self,
+        path: str,
+        *,
+        recursive: bool = False,
+        callback: Callable[[WatchEvent], object] | None = None,
+    ) -> Events[WatchEvent]:
+        stream = await _run(self._native.watch(path, recursive))
+        if callback is not None:
+            _spawn(_follow(stream, callback))
+        return Events(stream)
+
+    # ---- recipes ----
+
+    @_twin(client.Client.mutex)
+    def mutex(
+        self,
+        path: str,
+        *,
+        timeout: float | None = None,
+        description: str = "",
+        acl: Sequence[Acl] | None = None,
+        contents: Mapping[str, object] | None = None,
+        extra_lock_patterns: Iterable[str] = (),
+        strict: Strict | None = None,
+        clock_drift: float | None = None,
+        raise_on_loss: bool = True,
+        on_lost: Callable[[Loss], object] | None = None,
+    ) -> Mutex:
+        options = mutex_options(acl, contents, extra_lock_patterns, strict, clock_drift)
+        native = self._native.mutex(path, options)
+        return Mutex(native, path, timeout, description, raise_on_loss, on_lost)
+
+    def __repr__(self) -> str:
+        return f"<Client session {self.session_id:#x}, {self.state.value}>"
+
+
+__all__ = ["Client", "Events", "Held", "Lost", "Mutex"]
