@@ -5,7 +5,10 @@ use std::error::Error;
 use std::path::Path;
 
 /// The header's parts, in their order there.
-const SOURCES: [&str; 9] = ["codes", "error", "version", "op", "options", "client", "mutex", "server", "log"];
+const SOURCES: [&str; 14] = [
+    "codes", "error", "version", "op", "stat", "result", "acl", "options", "client", "nodes", "multi",
+    "mutex", "server", "log",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

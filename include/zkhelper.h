@@ -12,6 +12,15 @@
  *
  * Texts are NUL-terminated UTF-8, data is a pointer and a length; both are copied. Times are in milliseconds.
  *
+ * Errors of every request to a server: ZKH_BAD_PATH, ZKH_BAD_ARGUMENT and ZKH_BAD_UTF8 before anything is sent;
+ * ZKH_TOO_LARGE; ZKH_NOT_SENT when the operation timeout of the client passed before it was sent: it had no
+ * effect; ZKH_OUTCOME_UNKNOWN when a write was sent and no answer came: it may have had its effect;
+ * ZKH_OPERATION_TIMEOUT when a read was not answered in time, and may be made again; ZKH_SESSION_MOVED and others that
+ * the server answers; ZKH_AUTH_FAILED and ZKH_CLOSED when the client is over, is closed or freed meanwhile;
+ * ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_WOULD_DEADLOCK. Errors of every asynchronous call itself: ZKH_BAD_ARGUMENT,
+ * ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_CLOSED, ZKH_OUT_OF_RESOURCES, and ZKH_INVALID_ACL where it takes a
+ * list; all others come to its callback.
+ *
  * Every function may be called from every thread. Those that wait have an asynchronous twin, and are refused
  * inside callbacks. Callbacks run on threads of the library, which take no signals of the program's. A child
  * of a fork cannot use its parent's handles (ZKH_FORKED), but may connect anew.
@@ -28,6 +37,24 @@
 
 // The version of this header: 65536 × major + 256 × minor + patch.
 #define ZKH_VERSION_NUMBER 256
+
+// No entry.
+#define ZKH_ACL_EMPTY 0
+
+// Anyone may do everything. What a null pointer to a list stands for.
+#define ZKH_ACL_OPEN 1
+
+// Whoever is authenticated on the connection that sets it may do everything, and nobody else anything.
+#define ZKH_ACL_CREATOR 2
+
+// Anyone may read.
+#define ZKH_ACL_READ_ONLY 3
+
+// Anyone may do everything: what the Go package has for directories.
+#define ZKH_ACL_DIRECTORY 4
+
+// Anyone may do everything but create and delete children: what the Go package has for files.
+#define ZKH_ACL_FILE 5
 
 // While no server is connected, operations wait for one until their deadline. The default.
 #define ZKH_WHILE_SUSPENDED_WAIT 1
@@ -67,6 +94,28 @@
 
 // The client is over: closed, or its credentials were refused.
 #define ZKH_STATE_CLOSED 5
+
+// The node stays until it is deleted.
+#define ZKH_CREATE_PERSISTENT 0
+
+// The node is deleted when the session ends. It cannot have children.
+#define ZKH_CREATE_EPHEMERAL 1
+
+// Persistent, with a sequence number of ten digits behind its name, which its parent counts up.
+#define ZKH_CREATE_PERSISTENT_SEQUENTIAL 2
+
+// Ephemeral, with a sequence number.
+#define ZKH_CREATE_EPHEMERAL_SEQUENTIAL 3
+
+// The server deletes the node some time after its last child was deleted.
+#define ZKH_CREATE_CONTAINER 4
+
+// The server deletes the node when it was not changed and had no child for `ttl_ms`. Only servers that are
+// told to (`extendedTypesEnabled`) have such nodes.
+#define ZKH_CREATE_PERSISTENT_TTL 5
+
+// The same, with a sequence number.
+#define ZKH_CREATE_PERSISTENT_SEQUENTIAL_TTL 6
 
 // Nothing proved in time that the lock was still held.
 #define ZKH_LOSS_LEASE_RAN_OUT 1
@@ -153,6 +202,11 @@
 // thread may read it; whoever received it through an `err` parameter frees it with `zkh_error_free`.
 typedef struct zkh_error zkh_error;
 
+// What an operation answered: which of the parts below it has is said at the operation. It is not changed
+// once it is made, so any thread may read it. Whoever received it through a `result` parameter frees it
+// with `zkh_result_free`; one that a callback is shown belongs to the library.
+typedef struct zkh_result zkh_result;
+
 // What a call answers: `ZKH_OK`, or what went wrong. ZooKeeper's own codes keep their numbers, this
 // library's begin at -1001. A number that is not listed here came from a newer server.
 typedef int32_t zkh_status;
@@ -162,6 +216,40 @@ typedef struct zkh_op {
     // Zero is null.
     uint64_t id;
 } zkh_op;
+
+// A node's status: ZooKeeper's own record, which does not grow.
+typedef struct zkh_stat {
+    // The transaction that created the node.
+    int64_t czxid;
+    // The transaction that set its data last.
+    int64_t mzxid;
+    // When it was created, in milliseconds since 1970, by the clock of the leader of the time.
+    int64_t ctime;
+    // When its data was set last, in the same way.
+    int64_t mtime;
+    // How often its data was set.
+    int32_t version;
+    // How often its list of children changed.
+    int32_t cversion;
+    // How often its access control list was set.
+    int32_t aversion;
+    // The session that it ends with; 0 if it is not ephemeral.
+    int64_t ephemeral_owner;
+    // The length of its data in bytes.
+    int32_t data_length;
+    // The number of its children.
+    int32_t num_children;
+    // The transaction that changed its list of children last.
+    int64_t pzxid;
+} zkh_stat;
+
+// An access control list: who may do what with a node. It says nothing of the node's children. Made by
+// `zkh_acl_new`, freed by `zkh_acl_free`; whatever takes one copies it, so it may be used for several nodes,
+// changed in between, and freed at once.
+typedef struct zkh_acl {
+    // Zero is null.
+    uint64_t id;
+} zkh_acl;
 
 // How a client behaves. Made by `zkh_client_options_new`, freed by `zkh_client_options_free`; a client
 // copies it, so it may be used for several, changed in between, and freed at once.
@@ -208,6 +296,25 @@ typedef void (*zkh_state_fn)(void *user_data,
                              int64_t session_id,
                              int64_t previous_session_id,
                              const struct zkh_error *reason);
+
+// The completion of an asynchronous call that answers with a result. It is called exactly once if the call
+// returned `ZKH_OK`, and never otherwise, on a thread of the library, in the order of completion for one
+// client; it may be called before the call itself has returned. `result` is null unless `status` is
+// `ZKH_OK`, `error` is null if it is; both belong to the library and are gone when the callback returns.
+// Inside it a function that waits answers `ZKH_WOULD_DEADLOCK`; all others, free among them, are allowed. It
+// must not throw.
+typedef void (*zkh_result_fn)(void *user_data,
+                              zkh_status status,
+                              const struct zkh_result *result,
+                              const struct zkh_error *error);
+
+// Operations that are to go in one request, in the order in which they are added: changes and checks as one
+// transaction, or reads. Made by `zkh_multi_new`, freed by `zkh_multi_free`; it is copied when it is used, so it
+// may be used again, added to, and freed at once.
+typedef struct zkh_multi {
+    // Zero is null.
+    uint64_t id;
+} zkh_multi;
 
 // A distributed lock on one path. Whoever locks the same path, from any language and any machine, is
 // excluded, other handles of this process too. Any number of threads may use one at once: a second lock on
@@ -435,11 +542,81 @@ const char *zkh_code_name(zkh_status code);
 
 // Asks an operation to end early. It completes all the same, exactly once: with `ZKH_CANCELLED` where the
 // cancel came first, as it otherwise would where it came too late. A cancelled lock leaves no node; a
-// lock that was granted before is granted. Taking a lock and waiting for a connection can be cancelled;
-// other operations run to their end, and the request is then ignored.
+// lock that was granted before is granted. A request that was not sent yet never is and has no effect; a
+// read that was sent ends at once; a write that was sent runs to its end, and so does any call that says
+// that it cannot be cancelled.
 // Any thread, also in callbacks. Errors: ZKH_BAD_HANDLE, also when the operation has completed;
 // ZKH_FORKED.
 zkh_status zkh_op_cancel(struct zkh_op op, struct zkh_error **err);
+
+// How the operation ended: ZKH_OK, but for a result of `zkh_result_at`. Any thread. It cannot fail; ZKH_OK
+// for a null pointer.
+zkh_status zkh_result_status(const struct zkh_result *result);
+
+// The path, null where it has none: of a node that was created, with its sequence number. UTF-8; it belongs
+// to the result and lives as long. Any thread. It cannot fail; null for a null pointer.
+const char *zkh_result_path(const struct zkh_result *result);
+
+// The data, null where it has none; `*len`, unless `len` is null, takes its length in bytes. Behind them
+// stands a NUL, which does not count, so that a text can be read as it is. The data belongs to the
+// result and lives as long. Any thread. It cannot fail; null for a null pointer.
+const void *zkh_result_data(const struct zkh_result *result, size_t *len);
+
+// Writes the node's status to `*stat`, zeros where it has none, and answers whether it has one. `stat` may
+// be null. Any thread. It cannot fail; false for a null pointer.
+bool zkh_result_stat(const struct zkh_result *result, struct zkh_stat *stat);
+
+// Whether there is such a node: what `zkh_client_exists` asks for. Any thread. It cannot fail; false for a
+// null pointer.
+bool zkh_result_exists(const struct zkh_result *result);
+
+// The number of names, of entries, or of results: of what the operation has. Any thread. It cannot fail;
+// 0 for a null pointer.
+size_t zkh_result_count(const struct zkh_result *result);
+
+// The name at `index`, from 0 on, in ascending order: of a child, or the path of an ephemeral node. Null
+// where there is none. UTF-8; it belongs to the result and lives as long. Any thread. It cannot fail; null
+// for a null pointer.
+const char *zkh_result_name(const struct zkh_result *result, size_t index);
+
+// The permissions of the entry at `index`, from 0 on: a sum of `ZKH_PERM_…`; 0 where there is none. Any
+// thread. It cannot fail; 0 for a null pointer.
+int32_t zkh_result_permissions(const struct zkh_result *result, size_t index);
+
+// The scheme of the entry at `index`, from 0 on, such as "world" or "digest"; null where there is none.
+// UTF-8; it belongs to the result and lives as long. Any thread. It cannot fail; null for a null pointer.
+const char *zkh_result_scheme(const struct zkh_result *result, size_t index);
+
+// Who the entry at `index`, from 0 on, is about, in the notation of its scheme; null where there is none.
+// UTF-8; it belongs to the result and lives as long. Any thread. It cannot fail; null for a null pointer.
+const char *zkh_result_id(const struct zkh_result *result, size_t index);
+
+// The result of the operation at `index`, from 0 on, of a transaction or of several reads; null where there
+// is none. It belongs to `result` and lives as long: it is not to be freed. Any thread. It cannot fail;
+// null for a null pointer.
+const struct zkh_result *zkh_result_at(const struct zkh_result *result, size_t index);
+
+// Frees a result that came through a `result` parameter; a null pointer is left alone. Any thread. It
+// cannot fail.
+void zkh_result_free(struct zkh_result *result);
+
+// Makes a list with what `preset`, one of `ZKH_ACL_…`, stands for. `*acl` is null on failure; otherwise the
+// caller frees it.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_acl_new(int32_t acl_preset, struct zkh_acl *acl, struct zkh_error **err);
+
+// Adds an entry: `permissions` is a sum of `ZKH_PERM_…`; `scheme` and `id` say whom they are for, such as
+// "world" and "anyone", "auth" and "", "digest" and "user:<base64 of the SHA-1 of user:password>", "ip" and
+// "10.0.0.0/8".
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_acl_add(struct zkh_acl acl,
+                       int32_t permissions,
+                       const char *scheme,
+                       const char *id,
+                       struct zkh_error **err);
+
+// Frees a list; null is left alone. Any thread. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_acl_free(struct zkh_acl acl);
 
 // Makes client options with the defaults. `*options` is null on failure. The caller frees it.
 // Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_OUT_OF_RESOURCES.
@@ -653,6 +830,351 @@ zkh_status zkh_client_on_state(struct zkh_client client,
                                void *user_data,
                                zkh_destroy_fn destroy,
                                struct zkh_error **err);
+
+// Creates a node. `mode` is one of `ZKH_CREATE_…`; `ttl_ms` is its time to live in milliseconds in the modes
+// that have one, and 0 in all others. A null pointer for `access` lets anyone do everything. `data` is
+// copied; it may be null where `len` is 0. Its parent must exist. The result has the node's path, which
+// differs from the one asked for where it is sequential, and its status. `result` may be null; `*result` is
+// null on failure; otherwise the caller frees it.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_NODE_EXISTS, ZKH_NO_NODE where the
+// parent is missing, ZKH_NO_CHILDREN_FOR_EPHEMERALS, ZKH_NO_AUTH, ZKH_INVALID_ACL, ZKH_UNIMPLEMENTED for a
+// mode that the server does not know.
+zkh_status zkh_client_create(struct zkh_client client,
+                             const char *path,
+                             const void *data,
+                             size_t len,
+                             int32_t mode,
+                             int64_t ttl_ms,
+                             const struct zkh_acl *access,
+                             struct zkh_result **result,
+                             struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel
+// it by; `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_client_create_async(struct zkh_client client,
+                                   const char *path,
+                                   const void *data,
+                                   size_t len,
+                                   int32_t mode,
+                                   int64_t ttl_ms,
+                                   const struct zkh_acl *access,
+                                   zkh_result_fn callback,
+                                   void *user_data,
+                                   zkh_destroy_fn destroy,
+                                   struct zkh_op *op,
+                                   struct zkh_error **err);
+
+// Reads a node's data. The result has data and status. `result` may be null; `*result` is null on failure;
+// otherwise the caller frees it.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_NO_NODE, ZKH_NO_AUTH.
+zkh_status zkh_client_get(struct zkh_client client,
+                          const char *path,
+                          struct zkh_result **result,
+                          struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel
+// it by; `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_client_get_async(struct zkh_client client,
+                                const char *path,
+                                zkh_result_fn callback,
+                                void *user_data,
+                                zkh_destroy_fn destroy,
+                                struct zkh_op *op,
+                                struct zkh_error **err);
+
+// Sets a node's data, if they have this version; -1 is any. `data` is copied; it may be null where `len` is
+// 0. The result has the node's new status. `result` may be null; `*result` is null on failure; otherwise the
+// caller frees it.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_NO_NODE, ZKH_BAD_VERSION, ZKH_NO_AUTH.
+zkh_status zkh_client_set(struct zkh_client client,
+                          const char *path,
+                          const void *data,
+                          size_t len,
+                          int32_t version,
+                          struct zkh_result **result,
+                          struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel
+// it by; `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_client_set_async(struct zkh_client client,
+                                const char *path,
+                                const void *data,
+                                size_t len,
+                                int32_t version,
+                                zkh_result_fn callback,
+                                void *user_data,
+                                zkh_destroy_fn destroy,
+                                struct zkh_op *op,
+                                struct zkh_error **err);
+
+// Deletes a node without children, if its data have this version; -1 is any.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_NO_NODE, ZKH_BAD_VERSION, ZKH_NOT_EMPTY,
+// ZKH_NO_AUTH.
+zkh_status zkh_client_delete(struct zkh_client client,
+                             const char *path,
+                             int32_t version,
+                             struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel
+// it by; `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_client_delete_async(struct zkh_client client,
+                                   const char *path,
+                                   int32_t version,
+                                   zkh_done_fn callback,
+                                   void *user_data,
+                                   zkh_destroy_fn destroy,
+                                   struct zkh_op *op,
+                                   struct zkh_error **err);
+
+// Asks whether there is a node. That there is none is no error: `zkh_result_exists` tells. The result has
+// the node's status if there is one. `result` may be null; `*result` is null on failure; otherwise the
+// caller frees it.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_NO_AUTH (servers from 3.9 on).
+zkh_status zkh_client_exists(struct zkh_client client,
+                             const char *path,
+                             struct zkh_result **result,
+                             struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel
+// it by; `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_client_exists_async(struct zkh_client client,
+                                   const char *path,
+                                   zkh_result_fn callback,
+                                   void *user_data,
+                                   zkh_destroy_fn destroy,
+                                   struct zkh_op *op,
+                                   struct zkh_error **err);
+
+// Lists a node's children. The result has their names, without the path of the node, and the node's status.
+// `result` may be null; `*result` is null on failure; otherwise the caller frees it.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_NO_NODE, ZKH_NO_AUTH.
+zkh_status zkh_client_children(struct zkh_client client,
+                               const char *path,
+                               struct zkh_result **result,
+                               struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel
+// it by; `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_client_children_async(struct zkh_client client,
+                                     const char *path,
+                                     zkh_result_fn callback,
+                                     void *user_data,
+                                     zkh_destroy_fn destroy,
+                                     struct zkh_op *op,
+                                     struct zkh_error **err);
+
+// Reads a node's access control list. The result has its entries (`zkh_result_permissions`,
+// `zkh_result_scheme`, `zkh_result_id`) and the node's status. `result` may be null; `*result` is null on
+// failure; otherwise the caller frees it.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_NO_NODE, ZKH_NO_AUTH.
+zkh_status zkh_client_get_acl(struct zkh_client client,
+                              const char *path,
+                              struct zkh_result **result,
+                              struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel
+// it by; `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_client_get_acl_async(struct zkh_client client,
+                                    const char *path,
+                                    zkh_result_fn callback,
+                                    void *user_data,
+                                    zkh_destroy_fn destroy,
+                                    struct zkh_op *op,
+                                    struct zkh_error **err);
+
+// Sets a node's access control list, if that has this version (`aversion` of its status); -1 is any. A null
+// pointer for `access` lets anyone do everything. The result has the node's new status. `result` may be
+// null; `*result` is null on failure; otherwise the caller frees it.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_NO_NODE, ZKH_BAD_VERSION, ZKH_NO_AUTH,
+// ZKH_INVALID_ACL.
+zkh_status zkh_client_set_acl(struct zkh_client client,
+                              const char *path,
+                              const struct zkh_acl *access,
+                              int32_t aversion,
+                              struct zkh_result **result,
+                              struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel
+// it by; `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_client_set_acl_async(struct zkh_client client,
+                                    const char *path,
+                                    const struct zkh_acl *access,
+                                    int32_t aversion,
+                                    zkh_result_fn callback,
+                                    void *user_data,
+                                    zkh_destroy_fn destroy,
+                                    struct zkh_op *op,
+                                    struct zkh_error **err);
+
+// Lets the server catch up with its leader, so that reads that follow on this client see what was written
+// before anywhere. It proves no quorum.
+// Any thread, not in callbacks. Errors: those of every request.
+zkh_status zkh_client_sync(struct zkh_client client, const char *path, struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel
+// it by; `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_client_sync_async(struct zkh_client client,
+                                 const char *path,
+                                 zkh_done_fn callback,
+                                 void *user_data,
+                                 zkh_destroy_fn destroy,
+                                 struct zkh_op *op,
+                                 struct zkh_error **err);
+
+// Lists the ephemeral nodes of the present session whose paths begin with the path `prefix`; "/" is all. The
+// result has their paths (`zkh_result_name`). Servers from 3.6 on know it. `result` may be null; `*result`
+// is null on failure; otherwise the caller frees it.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_UNIMPLEMENTED.
+zkh_status zkh_client_ephemerals(struct zkh_client client,
+                                 const char *prefix,
+                                 struct zkh_result **result,
+                                 struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel
+// it by; `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_client_ephemerals_async(struct zkh_client client,
+                                       const char *prefix,
+                                       zkh_result_fn callback,
+                                       void *user_data,
+                                       zkh_destroy_fn destroy,
+                                       struct zkh_op *op,
+                                       struct zkh_error **err);
+
+// Counts the nodes below a node, at any depth. Servers from 3.6 on know it. `*number` is 0 on failure.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_NO_NODE, ZKH_NO_AUTH, ZKH_UNIMPLEMENTED.
+zkh_status zkh_client_all_children_number(struct zkh_client client,
+                                          const char *path,
+                                          int64_t *number,
+                                          struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome, its value is the number. `op`, which may be null,
+// takes a handle to cancel it by; `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_client_all_children_number_async(struct zkh_client client,
+                                                const char *path,
+                                                zkh_done_fn callback,
+                                                void *user_data,
+                                                zkh_destroy_fn destroy,
+                                                struct zkh_op *op,
+                                                struct zkh_error **err);
+
+// Asks whom the server takes this client for. The result has an entry for each identity
+// (`zkh_result_scheme`, `zkh_result_id`). Servers from 3.7 on know it. `result` may be null; `*result` is
+// null on failure; otherwise the caller frees it.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_UNIMPLEMENTED.
+zkh_status zkh_client_who_am_i(struct zkh_client client, struct zkh_result **result, struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel
+// it by; `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_client_who_am_i_async(struct zkh_client client,
+                                     zkh_result_fn callback,
+                                     void *user_data,
+                                     zkh_destroy_fn destroy,
+                                     struct zkh_op *op,
+                                     struct zkh_error **err);
+
+// Makes an empty one. `*multi` is null on failure; otherwise the caller frees it.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_multi_new(struct zkh_multi *multi, struct zkh_error **err);
+
+// Frees one; null is left alone. Any thread. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_multi_free(struct zkh_multi multi);
+
+// Adds a create; the arguments are those of `zkh_client_create`. Its result has the path, and from servers
+// from 3.9 on the node's status.
+// Any thread. Errors: ZKH_BAD_PATH, ZKH_BAD_ARGUMENT, ZKH_INVALID_ACL, ZKH_BAD_UTF8, ZKH_BAD_HANDLE,
+// ZKH_FORKED.
+zkh_status zkh_multi_create(struct zkh_multi multi,
+                            const char *path,
+                            const void *data,
+                            size_t len,
+                            int32_t mode,
+                            int64_t ttl_ms,
+                            const struct zkh_acl *access,
+                            struct zkh_error **err);
+
+// Adds a delete, at this version of the data unless it is -1. Its result has nothing but its status.
+// Any thread. Errors: ZKH_BAD_PATH, ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_multi_delete(struct zkh_multi multi,
+                            const char *path,
+                            int32_t version,
+                            struct zkh_error **err);
+
+// Adds a set of a node's data, at this version unless it is -1. `data` is copied. Its result has the node's
+// new status.
+// Any thread. Errors: ZKH_BAD_PATH, ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_multi_set(struct zkh_multi multi,
+                         const char *path,
+                         const void *data,
+                         size_t len,
+                         int32_t version,
+                         struct zkh_error **err);
+
+// Adds a check: the transaction fails unless the node exists, at this version of the data unless it is -1.
+// Its result has nothing but its status.
+// Any thread. Errors: ZKH_BAD_PATH, ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_multi_check(struct zkh_multi multi, const char *path, int32_t version, struct zkh_error **err);
+
+// Adds a read of a node's data, for `zkh_multi_read`. Its result has data and status.
+// Any thread. Errors: ZKH_BAD_PATH, ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_multi_get(struct zkh_multi multi, const char *path, struct zkh_error **err);
+
+// Adds a read of the names of a node's children, for `zkh_multi_read`. Its result has the names.
+// Any thread. Errors: ZKH_BAD_PATH, ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_multi_children(struct zkh_multi multi, const char *path, struct zkh_error **err);
+
+// Does the operations as one transaction: all of them or, where one fails, none. The result has one for each
+// operation, in their order (`zkh_result_at`). `result` may be null; `*result` is null on failure;
+// otherwise the caller frees it.
+// Any thread, not in callbacks. Errors: those of every request; that of the first operation that failed, with
+// its path, and its place in the message; ZKH_BAD_ARGUMENT where there are reads in it.
+zkh_status zkh_multi_commit(struct zkh_client client,
+                            struct zkh_multi multi,
+                            struct zkh_result **result,
+                            struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel it
+// by; `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_multi_commit_async(struct zkh_client client,
+                                  struct zkh_multi multi,
+                                  zkh_result_fn callback,
+                                  void *user_data,
+                                  zkh_destroy_fn destroy,
+                                  struct zkh_op *op,
+                                  struct zkh_error **err);
+
+// Does the reads in one request. The result has one for each, in their order (`zkh_result_at`), with a status
+// of its own: one may fail without the others. `result` may be null; `*result` is null on failure;
+// otherwise the caller frees it. Servers from 3.6 on know it.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_BAD_ARGUMENT where there is anything but
+// reads in it.
+zkh_status zkh_multi_read(struct zkh_client client,
+                          struct zkh_multi multi,
+                          struct zkh_result **result,
+                          struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel it
+// by; `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_multi_read_async(struct zkh_client client,
+                                struct zkh_multi multi,
+                                zkh_result_fn callback,
+                                void *user_data,
+                                zkh_destroy_fn destroy,
+                                struct zkh_op *op,
+                                struct zkh_error **err);
 
 // Makes a lock on `path`, not yet taken. Nothing is sent. `options` may be null. `*mutex` is null on
 // failure; otherwise the caller frees it.

@@ -18,6 +18,9 @@ pub mod zk;
 pub use client::simulation;
 pub use client::{Client, Options, State, StateEvent};
 pub use error::{Code, Error, Result};
+pub use recipes::elector::{
+    Course, Elector, ElectorOptions, Leader, Leadership, Outcome, Standing, Stop, Term,
+};
 pub use recipes::keeper::Loss;
 pub use recipes::mutex::{Hold, LostHold, Mutex, MutexOptions, Strict};
 pub use time::Time;

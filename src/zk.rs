@@ -395,19 +395,7 @@ impl dyn Zk {
     ) -> impl Future<Output = Result<Vec<MultiResult>>> + use<> {
         let paths: Vec<_> = ops.iter().map(|op| op.path().to_owned()).collect();
         let reply = self.submit(Request::Multi(ops), options);
-        async move {
-            let Response::Multi(results) = reply.await?.response else {
-                return Err(unexpected("multi"));
-            };
-            let real = |code: i32| code != 0 && code != Code::RUNTIME_INCONSISTENCY.number();
-            let failed = results.iter().position(|result| real(result.err()));
-            match failed.and_then(|at| results.get(at).map(|result| (at, result.err()))) {
-                None => Ok(results),
-                Some((at, code)) => Err(Error::new(Code::from_number(code))
-                    .during("multi", paths.get(at).map(String::as_str))
-                    .because(format!("operation {} of {}", at + 1, results.len()))),
-            }
-        }
+        async move { multi_results(reply.await?.response, &paths) }
     }
 
     /// Several reads in one request; each has its own result.
@@ -531,6 +519,19 @@ impl dyn Zk {
     /// Adds a watch that stays.
     pub(crate) fn add_watch_request(path: &str, mode: WatchMode) -> Request {
         Request::AddWatch { path: path.to_owned(), mode }
+    }
+}
+
+/// The results of a transaction on these paths; if one of its operations failed, the first that did is the error.
+pub(crate) fn multi_results(response: Response, paths: &[String]) -> Result<Vec<MultiResult>> {
+    let Response::Multi(results) = response else { return Err(unexpected("multi")) };
+    let real = |code: i32| code != 0 && code != Code::RUNTIME_INCONSISTENCY.number();
+    let failed = results.iter().position(|result| real(result.err()));
+    match failed.and_then(|at| results.get(at).map(|result| (at, result.err()))) {
+        None => Ok(results),
+        Some((at, code)) => Err(Error::new(Code::from_number(code))
+            .during("multi", paths.get(at).map(String::as_str))
+            .because(format!("operation {} of {}", at + 1, results.len()))),
     }
 }
 

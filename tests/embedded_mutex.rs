@@ -1,6 +1,8 @@
 //! The scenarios of the mutex on the embedded server, and what Apache ZooKeeper cannot be brought to on
 //! purpose.
 
+#[path = "scenarios/elector.rs"]
+mod elector;
 #[path = "scenarios/lease.rs"]
 mod lease;
 #[path = "scenarios/mutex.rs"]

@@ -1,5 +1,7 @@
 //! The scenarios of the mutex on Apache ZooKeeper.
 
+#[path = "scenarios/elector.rs"]
+mod elector;
 #[path = "scenarios/lease.rs"]
 mod lease;
 #[path = "scenarios/mutex.rs"]

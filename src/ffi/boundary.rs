@@ -114,6 +114,16 @@ pub(super) unsafe fn out_or_null<T: Default>(place: *mut T) -> Option<Out<T>> {
     unsafe { out(place, "") }.ok()
 }
 
+/// The place for an object that the caller is to free, with null in it for the case of failure. Null says
+/// that the object is not wanted.
+pub(super) unsafe fn out_object<T>(place: *mut *mut T) -> Option<Out<*mut T>> {
+    let out = NonNull::new(place).map(Out);
+    if let Some(out) = &out {
+        out.set(std::ptr::null_mut());
+    }
+    out
+}
+
 /// A text that must be there.
 pub(super) unsafe fn text<'a>(text: *const c_char, name: &'static str) -> Result<&'a str> {
     // SAFETY: as our caller's.

@@ -72,7 +72,12 @@ impl ClientHandle {
     }
 
     fn on(&self, doing: &'static str) -> On<'_> {
-        On { zk: self.client.zk(), gate: &self.gate, dispatcher: &self.dispatcher, doing, path: None }
+        self.on_path(doing, None)
+    }
+
+    /// A call that is about this path.
+    pub(super) fn on_path<'a>(&'a self, doing: &'static str, path: Option<&'a str>) -> On<'a> {
+        On { zk: self.client.zk(), gate: &self.gate, dispatcher: &self.dispatcher, doing, path }
     }
 }
 

@@ -17,6 +17,10 @@ impl zkh_error {
         Self { code: error.code(), message: c_text(&error.to_string()), path: error.path().map(c_text) }
     }
 
+    pub(super) fn code(&self) -> Code {
+        self.code
+    }
+
     pub(super) fn boxed(error: &Error) -> *mut Self {
         Box::into_raw(Box::new(Self::new(error)))
     }

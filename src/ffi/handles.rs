@@ -3,7 +3,9 @@
 //! An id carries the kind of the object, the process that made it, a slot and the slot's generation,
 //! which is counted up when the object goes. So an id never comes to mean another object.
 
+use super::acl::AclList;
 use super::client::ClientHandle;
+use super::multi::Multi;
 use super::mutex::MutexHandle;
 use super::op::Op;
 use super::options::{ClientOptions, MutexOptions};
@@ -23,11 +25,21 @@ pub(super) enum Kind {
     ClientOptions = 4,
     MutexOptions = 5,
     Server = 6,
+    Multi = 7,
+    Acl = 8,
 }
 
 impl Kind {
-    const ALL: [Self; 6] =
-        [Self::Client, Self::Mutex, Self::Op, Self::ClientOptions, Self::MutexOptions, Self::Server];
+    const ALL: [Self; 8] = [
+        Self::Client,
+        Self::Mutex,
+        Self::Op,
+        Self::ClientOptions,
+        Self::MutexOptions,
+        Self::Server,
+        Self::Multi,
+        Self::Acl,
+    ];
 
     fn of(id: u64) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u64 == id >> KIND_AT)
@@ -41,6 +53,8 @@ impl Kind {
             Self::ClientOptions => "zkh_client_options",
             Self::MutexOptions => "zkh_mutex_options",
             Self::Server => "zkh_server",
+            Self::Multi => "zkh_multi",
+            Self::Acl => "zkh_acl",
         }
     }
 }
@@ -60,6 +74,8 @@ pub(super) enum Object {
     ClientOptions(Arc<ClientOptions>),
     MutexOptions(Arc<MutexOptions>),
     Server(Arc<Server>),
+    Multi(Arc<Multi>),
+    Acl(Arc<AclList>),
 }
 
 impl Object {
@@ -71,6 +87,8 @@ impl Object {
             Self::ClientOptions(_) => Kind::ClientOptions,
             Self::MutexOptions(_) => Kind::MutexOptions,
             Self::Server(_) => Kind::Server,
+            Self::Multi(_) => Kind::Multi,
+            Self::Acl(_) => Kind::Acl,
         }
     }
 }
@@ -108,6 +126,8 @@ handled! {
     ClientOptions => ClientOptions;
     MutexOptions => MutexOptions;
     Server => Server;
+    Multi => Multi;
+    AclList => Acl;
 }
 
 struct Slot {

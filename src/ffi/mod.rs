@@ -17,6 +17,7 @@
 )]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
+pub mod acl;
 mod boundary;
 pub mod client;
 pub mod codes;
@@ -24,8 +25,13 @@ mod dispatcher;
 pub mod error;
 mod handles;
 pub mod log;
+pub mod multi;
 pub mod mutex;
+pub mod nodes;
 pub mod op;
 pub mod options;
+mod request;
+pub mod result;
 pub mod server;
+pub mod stat;
 pub mod version;

@@ -39,8 +39,9 @@ pub type zkh_destroy_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 /// Asks an operation to end early. It completes all the same, exactly once: with `ZKH_CANCELLED` where the
 /// cancel came first, as it otherwise would where it came too late. A cancelled lock leaves no node; a
-/// lock that was granted before is granted. Taking a lock and waiting for a connection can be cancelled;
-/// other operations run to their end, and the request is then ignored.
+/// lock that was granted before is granted. A request that was not sent yet never is and has no effect; a
+/// read that was sent ends at once; a write that was sent runs to its end, and so does any call that says
+/// that it cannot be cancelled.
 /// Any thread, also in callbacks. Errors: ZKH_BAD_HANDLE, also when the operation has completed;
 /// ZKH_FORKED.
 #[unsafe(no_mangle)]
@@ -73,20 +74,49 @@ impl Cancel {
     }
 }
 
-/// Where an outcome goes.
-enum Done {
-    Waiter(Arc<Waiter>),
-    Callback { callback: zkh_done_fn, user: UserData, due: Due, op: Option<u64>, dispatcher: Arc<Dispatcher> },
+/// A callback that takes an outcome of this kind.
+pub(super) trait Completion<T>: Send + 'static {
+    fn is_null(&self) -> bool;
+    /// Called once, on the dispatcher's thread.
+    fn complete(self, user: &UserData, outcome: Result<T>);
 }
 
-#[derive(Default)]
-struct Waiter {
-    outcome: Mutex<Option<Result<i64>>>,
+impl Completion<i64> for zkh_done_fn {
+    fn is_null(&self) -> bool {
+        self.is_none()
+    }
+
+    fn complete(self, user: &UserData, outcome: Result<i64>) {
+        let Some(callback) = self else { return };
+        let (status, value, error) = match outcome {
+            Ok(value) => (Code::OK, value, None),
+            Err(error) => (error.code(), 0, Some(zkh_error::new(&error))),
+        };
+        let error = error.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        // SAFETY: the caller gave this callback for this pointer, which is not destroyed yet.
+        unsafe { callback(user.as_ptr(), status.number(), value, error) };
+    }
+}
+
+type Complete<T> = Box<dyn FnOnce(&UserData, Result<T>) + Send>;
+
+/// Where an outcome goes.
+enum Done<T> {
+    Waiter(Arc<Waiter<T>>),
+    Callback { complete: Complete<T>, user: UserData, due: Due, op: Option<u64>, dispatcher: Arc<Dispatcher> },
+}
+
+struct Waiter<T> {
+    outcome: Mutex<Option<Result<T>>>,
     there: Condvar,
 }
 
-impl Waiter {
-    fn wait(&self) -> Result<i64> {
+impl<T> Waiter<T> {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { outcome: Mutex::new(None), there: Condvar::new() })
+    }
+
+    fn wait(&self) -> Result<T> {
         let mut outcome = self.outcome.lock();
         loop {
             match outcome.take() {
@@ -98,20 +128,20 @@ impl Waiter {
 }
 
 /// Delivers one outcome, whatever happens to the task that owes it.
-struct Delivery(Option<Done>);
+struct Delivery<T: Send + 'static>(Option<Done<T>>);
 
-impl Delivery {
-    fn deliver(&mut self, outcome: Result<i64>) {
+impl<T: Send + 'static> Delivery<T> {
+    fn deliver(&mut self, outcome: Result<T>) {
         match self.0.take() {
             Some(Done::Waiter(waiter)) => {
                 *waiter.outcome.lock() = Some(outcome);
                 waiter.there.notify_one();
             }
-            Some(Done::Callback { callback, user, due, op, dispatcher }) => dispatcher.push(move || {
+            Some(Done::Callback { complete, user, due, op, dispatcher }) => dispatcher.push(move || {
                 if let Some(op) = op {
                     let _ = handles::remove::<Op>(op);
                 }
-                complete(callback, &user, outcome);
+                complete(&user, outcome);
                 drop(user);
                 // Whoever waits for the handle's last callback goes on from here.
                 drop(due);
@@ -121,23 +151,12 @@ impl Delivery {
     }
 }
 
-impl Drop for Delivery {
+impl<T: Send + 'static> Drop for Delivery<T> {
     fn drop(&mut self) {
         if self.0.is_some() {
             self.deliver(Err(Error::new(Code::PANIC).because("its task broke off")));
         }
     }
-}
-
-fn complete(callback: zkh_done_fn, user: &UserData, outcome: Result<i64>) {
-    let Some(callback) = callback else { return };
-    let (status, value, error) = match outcome {
-        Ok(value) => (Code::OK, value, None),
-        Err(error) => (error.code(), 0, Some(zkh_error::new(&error))),
-    };
-    let error = error.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: the caller gave this callback for this pointer, which is not destroyed yet.
-    unsafe { callback(user.as_ptr(), status.number(), value, error) };
 }
 
 /// What a call needs to know of the handle it is made on.
@@ -152,9 +171,10 @@ pub(super) struct On<'a> {
 }
 
 impl On<'_> {
-    fn start<F>(self, done: Done, cancel: Cancel, work: impl FnOnce(Cancel) -> F)
+    fn start<T, F>(self, done: Done<T>, cancel: Cancel, work: impl FnOnce(Cancel) -> F)
     where
-        F: Future<Output = Result<i64>> + Send + 'static,
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
     {
         let (work, closed) = (work(cancel), self.gate.closed());
         let (doing, path) = (self.doing, self.path.map(str::to_owned));
@@ -170,28 +190,30 @@ impl On<'_> {
     }
 
     /// Does the work, and waits in this thread for its outcome.
-    pub(super) fn wait<F>(self, work: impl FnOnce(Cancel) -> F) -> Result<i64>
+    pub(super) fn wait<T, F>(self, work: impl FnOnce(Cancel) -> F) -> Result<T>
     where
-        F: Future<Output = Result<i64>> + Send + 'static,
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
     {
         may_block()?;
-        let waiter = Arc::<Waiter>::default();
+        let waiter = Waiter::new();
         self.start(Done::Waiter(Arc::clone(&waiter)), Cancel(None), work);
         waiter.wait()
     }
 
     /// Begins the work, and hands its outcome to a callback.
-    pub(super) fn call<F>(
+    pub(super) fn call<T, F>(
         self,
-        callback: zkh_done_fn,
+        callback: impl Completion<T>,
         user: UserData,
         op: Option<&boundary::Out<zkh_op>>,
         work: impl FnOnce(Cancel) -> F,
     ) -> Result<()>
     where
-        F: Future<Output = Result<i64>> + Send + 'static,
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
     {
-        if callback.is_none() {
+        if callback.is_null() {
             return Err(boundary::bad_argument("callback is a null pointer"));
         }
         self.dispatcher.start()?;
@@ -206,7 +228,8 @@ impl On<'_> {
             None => (None, Cancel(None)),
         };
         let dispatcher = Arc::clone(self.dispatcher);
-        self.start(Done::Callback { callback, user, due, op: id, dispatcher }, cancel, work);
+        let complete = Box::new(move |user: &UserData, outcome| callback.complete(user, outcome));
+        self.start(Done::Callback { complete, user, due, op: id, dispatcher }, cancel, work);
         Ok(())
     }
 }
@@ -217,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_task_that_breaks_off_still_delivers() {
-        let waiter = Arc::<Waiter>::default();
+        let waiter = Waiter::<i64>::new();
         drop(Delivery(Some(Done::Waiter(Arc::clone(&waiter)))));
         assert_eq!(waiter.wait().map_err(|error| error.code()), Err(Code::PANIC));
     }

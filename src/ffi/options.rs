@@ -1,12 +1,12 @@
 //! Options: objects with typed setters, copied when they are used.
 
+use super::acl;
 use super::boundary::{bad_argument, bytes, logged, out, status, text};
 use super::codes::zkh_status;
 use super::error::zkh_error;
 use super::handles;
 use crate::client::{Auth, Options, WhileSuspended};
 use crate::error::Result;
-use crate::proto::{Acl, permissions};
 use crate::recipes::mutex;
 use crate::sync::Mutex;
 use std::ffi::{c_char, c_void};
@@ -325,21 +325,15 @@ pub unsafe extern "C" fn zkh_mutex_options_add_acl(
     err: *mut *mut zkh_error,
 ) -> zkh_status {
     let body = || {
-        // SAFETY: null, or a text that the caller leaves alone meanwhile.
-        let scheme = unsafe { text(scheme, "scheme") }?.to_owned();
-        // SAFETY: null, or a text that the caller leaves alone meanwhile.
-        let id = unsafe { text(id, "id") }?.to_owned();
-        if permissions <= 0 || permissions & !permissions::ALL != 0 {
-            let why = format!("permissions is {permissions}: it must be a sum of ZKH_PERM_…, not 0");
-            return Err(bad_argument(why));
-        }
+        // SAFETY: null, or texts that the caller leaves alone meanwhile.
+        let entry = unsafe { acl::entry(permissions, scheme, id) }?;
         let handle = handles::get::<MutexOptions>(options.id)?;
         let mut settings = handle.0.lock();
         if !settings.has_acl {
             settings.options.acl.clear();
             settings.has_acl = true;
         }
-        settings.options.acl.push(Acl { perms: permissions, scheme, id });
+        settings.options.acl.push(entry);
         Ok(())
     };
     // SAFETY: `err` is null or a place for a pointer.

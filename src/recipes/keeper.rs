@@ -72,6 +72,9 @@ pub(super) struct Kept {
     urgent: Arc<Notify>,
 }
 
+/// Is told why a node was lost, and until when it was believed.
+type OnLost = Box<dyn FnOnce(Loss, Time) + Send>;
+
 struct Fate {
     lost: Option<Loss>,
     /// When the last renewal that counted was sent.
@@ -82,7 +85,7 @@ struct Fate {
     watching: bool,
     /// Whether its owner has given it up: what happens to it now is no loss.
     released: bool,
-    on_lost: Option<Box<dyn FnOnce(Loss) + Send>>,
+    on_lost: Option<OnLost>,
 }
 
 impl Kept {
@@ -141,7 +144,7 @@ impl Kept {
     }
 
     /// Its owner has it now, and is to be told if it is lost; at once if it is lost already.
-    pub(super) fn tell(&self, on_lost: Box<dyn FnOnce(Loss) + Send>) {
+    pub(super) fn tell(&self, on_lost: OnLost) {
         let mut fate = self.fate.lock();
         match fate.lost {
             None => {
@@ -151,8 +154,9 @@ impl Kept {
                 self.urgent.notify_one();
             }
             Some(loss) => {
+                let believed = self.lease_end(&fate);
                 drop(fate);
-                on_lost(loss);
+                on_lost(loss, believed);
             }
         }
     }
@@ -166,17 +170,17 @@ impl Kept {
     }
 
     fn lose(&self, loss: Loss) {
-        let on_lost = {
+        let (on_lost, believed) = {
             let mut fate = self.fate.lock();
             if fate.lost.is_some() || fate.released {
                 return;
             }
             fate.lost = Some(loss);
-            fate.on_lost.take()
+            (fate.on_lost.take(), self.lease_end(&fate))
         };
         if let Some(on_lost) = on_lost {
             log::warn!("session {:#x}: lock {:?} is lost: {loss}", self.node.session, self.node.path);
-            on_lost(loss);
+            on_lost(loss, believed);
         }
         self.changed.notify_waiters();
     }

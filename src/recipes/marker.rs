@@ -24,7 +24,7 @@ pub(super) struct Marker {
     parent: i64,
     /// The delay of the path: no holder believes longer than this after its last renewal.
     pub(super) delay: Duration,
-    /// The highest sequence number that was held and released cleanly.
+    /// The highest sequence number that was held and released cleanly; −1 if there was none to release.
     clean: Option<i32>,
     /// Numbers above it that were never held, as ranges with both ends, in order.
     never: Ranges,
@@ -47,8 +47,10 @@ impl ParentData {
 }
 
 impl Marker {
-    pub(super) fn new(parent_czxid: i64, delay: Duration) -> Self {
-        Self { parent: parent_czxid, delay, clean: None, never: Ranges::default() }
+    /// The first marker of a parent. `is_first` says that no parent of this path was there before it, so that
+    /// nobody can have held under another one.
+    pub(super) fn new(parent_czxid: i64, delay: Duration, is_first: bool) -> Self {
+        Self { parent: parent_czxid, delay, clean: is_first.then_some(-1), never: Ranges::default() }
     }
 
     fn parse(data: &[u8]) -> Option<Self> {
@@ -159,7 +161,7 @@ mod tests {
 
     #[test]
     fn a_marker_is_read_as_it_was_written_and_only_for_its_own_parent() {
-        let marker = Marker::new(77, DELAY).released(3).given_up(5).given_up(7).given_up(6);
+        let marker = Marker::new(77, DELAY, false).released(3).given_up(5).given_up(7).given_up(6);
         let data = marker.render();
         assert_eq!(ParentData::parse(&data, 77), ParentData::Marker(marker));
         assert_eq!(ParentData::parse(&data, 78), ParentData::None);
@@ -172,8 +174,12 @@ mod tests {
     #[test]
     fn clean_before_needs_a_clean_release_and_every_number_after_it() {
         let none = Ranges::default();
-        let fresh = Marker::new(1, DELAY);
+        let fresh = Marker::new(1, DELAY, false);
         assert!(!fresh.is_clean_before(0, &none), "the first holder under a fresh marker waits once");
+        let first = Marker::new(1, DELAY, true);
+        assert!(first.is_clean_before(0, &none), "nobody can have been before it");
+        assert!(!first.is_clean_before(1, &none), "0 may have held");
+        assert!(first.given_up(0).is_clean_before(1, &none));
         let marker = fresh.clone().released(3);
         assert!(marker.is_clean_before(4, &none));
         assert!(!marker.is_clean_before(5, &none), "4 may have held");
@@ -188,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_release_keeps_what_is_above_it() {
-        let marker = Marker::new(1, DELAY).given_up(2).given_up(9).released(4);
+        let marker = Marker::new(1, DELAY, false).given_up(2).given_up(9).released(4);
         assert!(marker.never.covers(9, 9) && !marker.never.covers(2, 2));
         assert_eq!(marker.clone().released(3).clean, Some(4), "a late mark takes nothing back");
     }

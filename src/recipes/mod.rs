@@ -12,6 +12,7 @@
 
 pub mod contender;
 mod contents;
+pub mod elector;
 pub mod keeper;
 mod marker;
 pub mod mutex;

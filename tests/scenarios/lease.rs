@@ -5,7 +5,7 @@ use std::time::Duration;
 use support::proxy::{Direction, Proxy};
 use zkhelper::proto::{Acl, CreateMode, MultiOp, permissions};
 use zkhelper::zk::OpOptions;
-use zkhelper::{Client, Code, Hold, Loss, LostHold, Mutex, MutexOptions, Options, Result, Strict, Time};
+use zkhelper::{Client, Code, Hold, Loss, Mutex, MutexOptions, Options, Result, Strict, Time};
 
 /// Ends a test that hangs; no working test comes near it.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -86,7 +86,7 @@ async fn a_frozen_connection_loses_the_lock_in_time_and_for_good() {
     let promised = hold.valid_until().expect("held");
     let lost = losses.recv().await.expect("told");
     let told = Time::now();
-    assert_eq!(lost, LostHold { token, reason: Loss::LeaseRanOut });
+    assert_eq!((lost.token, lost.reason), (token, Loss::LeaseRanOut));
     assert!(!hold.is_held() && handle.token().is_none());
     // The next holder comes after that: the server gives the lock away when the session is over.
     let next = waiting.await.expect("the lock");
@@ -136,7 +136,7 @@ async fn a_deleted_node_an_ended_session_and_a_closed_client_are_told_with_their
     let own = handle.contenders().await.expect("a list").remove(0);
     owner.zk().delete(&format!("{at}/{}", own.name), -1, OpOptions::default()).await.expect("deleted");
     let lost = losses.recv().await.expect("told");
-    assert_eq!(lost, LostHold { token: hold.token(), reason: Loss::NodeDeleted });
+    assert_eq!((lost.token, lost.reason), (hold.token(), Loss::NodeDeleted));
     assert!(!hold.is_held());
     assert_eq!(code(hold.release().await), Code::LOCK_LOST);
 
@@ -217,12 +217,12 @@ async fn took(work: impl Future<Output = Hold>) -> (Hold, Duration) {
 }
 
 #[tokio::test]
-async fn strict_mode_delays_the_first_holder_and_nobody_after_a_clean_release() {
+async fn strict_mode_delays_nobody_on_a_new_path_and_after_a_clean_release() {
     let (one, two) = (client().await, client().await);
-    let at = path("strict");
+    let at = path("strict/lock");
     let (first, second) = (strict(&one, &at, DELAY), strict(&two, &at, DELAY));
     let (hold, waited) = took(lock(&first)).await;
-    assert!(waited >= DELAY, "the first holder under a fresh marker waits once, not {waited:?}");
+    assert!(waited < DELAY, "nobody can have been before it, and it waited {waited:?}");
     // Hand-overs to a waiter, to nobody and back, with waiters that give up and tries that fail in between.
     let mut total = Duration::ZERO;
     let mut hold = hold;
@@ -250,6 +250,23 @@ async fn strict_mode_delays_the_first_holder_and_nobody_after_a_clean_release() 
 }
 
 #[tokio::test]
+async fn strict_mode_delays_the_first_holder_where_others_may_have_been_before() {
+    let client = client().await;
+    // In default mode, which leaves no mark.
+    let at = path("before/lock");
+    lock(&mutex(&client, &at)).await.release().await.expect("released");
+    let (hold, waited) = took(lock(&strict(&client, &at, DELAY))).await;
+    assert!(waited >= DELAY, "somebody may have held it in default mode: {waited:?}");
+    // Under a parent of the same path that is gone.
+    hold.release().await.expect("released");
+    let strict = strict(&client, &at, DELAY);
+    strict.reset().await.expect("idle");
+    let (hold, waited) = took(lock(&strict)).await;
+    assert!(waited >= DELAY, "the parent is not the first of its path: {waited:?}");
+    hold.release().await.expect("released");
+}
+
+#[tokio::test]
 async fn strict_mode_waits_for_a_holder_that_did_not_leave_cleanly() {
     let (one, two) = (client().await, client().await);
     let at = path("unclean");
@@ -272,7 +289,7 @@ async fn strict_mode_waits_for_a_holder_that_did_not_leave_cleanly() {
 
 /// Curator's parents are containers: the server removes them while they are empty, the marker with them.
 #[tokio::test]
-async fn strict_mode_delays_the_first_holder_again_after_the_server_removed_a_container_parent() {
+async fn strict_mode_delays_the_first_holder_after_the_server_removed_a_container_parent() {
     let (address, _server) = crate::server_without_empty_containers();
     let client = client_of(&address).await;
     let world = [Acl::world(permissions::ALL)];
@@ -280,7 +297,7 @@ async fn strict_mode_delays_the_first_holder_again_after_the_server_removed_a_co
     made.await.expect("made");
     let strict = strict(&client, "/box", DELAY);
     let (hold, waited) = took(lock(&strict)).await;
-    assert!(waited >= DELAY, "the first holder waited {waited:?}");
+    assert!(waited < DELAY, "nobody can have been before it, and it waited {waited:?}");
     let old = hold.token();
     hold.release().await.expect("released");
     let start = Time::now();

@@ -1,0 +1,274 @@
+//! An acquire: into the queue by one creation, and out of it again whatever happens.
+
+use super::Inner;
+use super::hold::{Held, Hold};
+use super::strict::{Knowledge, Mark, STRICT_KEY};
+use crate::error::{Code, Error, Result};
+use crate::mutant::{Mutant, mutated};
+use crate::path;
+use crate::proto::{CreateMode, Request, Response};
+use crate::recipes::contender::{self, Contender, LOCK_PREFIX};
+use crate::recipes::contents;
+use crate::recipes::keeper::{Keeping, Loss};
+use crate::recipes::node::{self, LockNode, Pause, is_passing, step};
+use crate::recipes::patience::Patience;
+use crate::time::Time;
+use crate::zk::Reply;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How long an acquire that fails waits for its own node to be gone before it says so. The removal
+/// goes on behind it.
+const CLEAN_UP_WAIT: Duration = Duration::from_secs(2);
+
+/// An acquire under way. Dropping it cancels the acquire.
+#[must_use = "dropping it cancels the acquire"]
+pub struct Acquire {
+    pub(super) outcome: oneshot::Receiver<Result<Hold>>,
+    pub(super) _cancel: oneshot::Sender<()>,
+}
+
+impl Acquire {
+    /// Cancels the acquire, and waits for what became of it: [`Code::CANCELLED`], or the lock, if it
+    /// was granted before.
+    pub fn cancel(self) -> impl Future<Output = Result<Hold>> {
+        drop(self._cancel);
+        async move { self.outcome.await.unwrap_or_else(|_| Err(Code::CLOSED.into())) }
+    }
+}
+
+impl Future for Acquire {
+    type Output = Result<Hold>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = std::task::ready!(Pin::new(&mut self.outcome).poll(cx));
+        Poll::Ready(outcome.unwrap_or_else(|_| Err(Code::CLOSED.into())))
+    }
+}
+
+impl fmt::Debug for Acquire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acquire").finish_non_exhaustive()
+    }
+}
+
+/// How one try to get into the queue, or through it, ended without the lock.
+pub(super) enum Setback {
+    /// Our node is gone, with its session or by another's hand: begin again.
+    Again,
+    /// No further try.
+    Fail(Error),
+}
+
+impl From<Error> for Setback {
+    fn from(error: Error) -> Self {
+        Self::Fail(error)
+    }
+}
+
+impl From<Loss> for Setback {
+    fn from(_: Loss) -> Self {
+        Self::Again
+    }
+}
+
+/// How an acquire is to wait.
+pub(super) struct Waiting {
+    pub(super) patience: Patience,
+    /// It is to see its steps to their end, and not to wait for anybody.
+    pub(super) try_only: bool,
+}
+
+impl Waiting {
+    /// What `work` answers; anything but a try goes on only while its patience lasts.
+    pub(super) async fn with<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
+        if self.try_only { Ok(work.await) } else { self.patience.with(work).await }
+    }
+}
+
+impl Inner {
+    pub(super) async fn acquire(
+        &self,
+        patience: Patience,
+        description: &str,
+        try_only: bool,
+    ) -> Result<Held> {
+        let mut waiting = Waiting { patience, try_only };
+        let turn = match Arc::clone(&self.turn).try_acquire_owned() {
+            Ok(turn) => {
+                // An interrupt or a close that came before is heeded before anything is sent.
+                waiting.patience.unless_over(try_only).await?;
+                turn
+            }
+            Err(_) if try_only => return Err(Code::TIMEOUT.into()),
+            Err(_) => {
+                let turn = waiting.patience.with(Arc::clone(&self.turn).acquire_owned()).await?;
+                turn.map_err(|_| Error::new(Code::CLOSED))?
+            }
+        };
+        loop {
+            let connected = waiting.patience.with(self.zk.connected(Time::NEVER)).await;
+            let session = connected.map_err(|over| match over.code() {
+                Code::TIMEOUT if try_only => Error::new(Code::NOT_SENT).because("no server is connected"),
+                Code::TIMEOUT => over.because("no server is connected"),
+                _ => over,
+            })??;
+            match self.contend(&mut waiting, description, session).await {
+                Ok((keeping, mark)) => return Ok(Held { keeping, mark, _turn: turn }),
+                Err(Setback::Again) => {}
+                Err(Setback::Fail(error)) if error.code() == Code::SESSION_EXPIRED => {}
+                Err(Setback::Fail(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// One try on one session: creates a node, and waits until it is the lowest.
+    async fn contend(
+        &self,
+        waiting: &mut Waiting,
+        description: &str,
+        session: i64,
+    ) -> Result<(Keeping, Option<Mark>), Setback> {
+        if waiting.try_only && self.is_contended(session).await? {
+            return Err(Error::new(Code::TIMEOUT).because("somebody else holds it or waits for it").into());
+        }
+        let id = contents::uuid(self.zk.random(), self.zk.random());
+        let data = self.contents(description, &id);
+        // One flight: the node, who else is there, and in strict mode who left cleanly.
+        let options = step(&self.zk, session);
+        let mut creation = self.zk.submit(self.creation(data), options);
+        let list = self.zk.children(&self.path, options);
+        let parent = self.options.strict.map(|_| self.zk.get(&self.path, options));
+        let answered = tokio::select! {
+            biased;
+            outcome = &mut creation => outcome,
+            error = waiting.patience.over(), if !waiting.try_only => {
+                if let Some(creation) = creation.withdraw().filter(|_| !mutated(Mutant::CancelLeaksNode)) {
+                    self.clean_up(self.forget(Some(creation), id, session)).await;
+                }
+                return Err(error.into());
+            }
+        };
+        let created = match answered {
+            Ok(answer) => match answer.response {
+                Response::Create2 { path, stat } => Some((path, stat, answer.sent_at)),
+                _ => return Err(Error::new(Code::PROTOCOL).because("create was answered otherwise").into()),
+            },
+            Err(error) if error.code() == Code::NO_NODE => {
+                let parents = self.zk.create_parents(&self.path, &self.options.acl, step(&self.zk, session));
+                return match waiting.with(parents).await? {
+                    Err(error) if !is_passing(&error) => Err(error.into()),
+                    _ => Err(Setback::Again),
+                };
+            }
+            Err(error) if error.code() == Code::OUTCOME_UNKNOWN => {
+                // It is not safe to go on before this is known: the node may be there.
+                let recovery = node::recover(&self.zk, &self.path, &id, session);
+                match waiting.with(recovery).await {
+                    // Found without its own answer, it was renewed at no moment that we know.
+                    Ok(found) => found?.map(|(path, stat)| (path, stat, Time::default())),
+                    Err(over) => {
+                        self.clean_up(self.forget(None, id, session)).await;
+                        return Err(over.into());
+                    }
+                }
+            }
+            Err(error) if is_passing(&error) => {
+                if waiting.try_only {
+                    return Err(error.into());
+                }
+                waiting.with(Pause::new().rest(&self.zk)).await?;
+                return Err(Setback::Again);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Some((path, stat, sent)) = created else { return Err(Setback::Again) };
+        let node = LockNode::new(path, &stat, session, &self.options.extra_lock_patterns)?;
+        let mut knowledge = Knowledge::default();
+        match self.wait_turn(waiting, &node, sent, list, parent, &mut knowledge).await {
+            Ok(keeping) => Ok((keeping, knowledge.mark)),
+            Err(setback) => {
+                // A waiter that goes away says that it never held; it makes nobody else wait.
+                self.clean_up(self.give_up(node, knowledge.mark)).await;
+                Err(setback)
+            }
+        }
+    }
+
+    fn contents(&self, description: &str, id: &str) -> Vec<u8> {
+        let mut extra = self.options.contents.clone();
+        if let Some(strict) = self.options.strict {
+            // For waiters in default mode: this holder's going away is no hand-over by itself.
+            let delay = u64::try_from(strict.delay.as_millis()).unwrap_or(u64::MAX);
+            extra.insert(STRICT_KEY.to_owned(), delay.into());
+        }
+        contents::render(&extra, description, id)
+    }
+
+    fn creation(&self, data: Vec<u8>) -> Request {
+        Request::Create {
+            path: path::join(&self.path, LOCK_PREFIX),
+            data,
+            acl: self.options.acl.clone(),
+            mode: CreateMode::EphemeralSequential,
+            ttl_ms: 0,
+            with_stat: true,
+        }
+    }
+
+    /// The clean-up after a creation whose outcome we do not wait for.
+    fn forget(
+        &self,
+        creation: Option<Reply>,
+        id: String,
+        session: i64,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let patterns = self.options.extra_lock_patterns.clone();
+        node::forget(Arc::clone(&self.zk), creation, self.path.clone(), id, session, patterns)
+    }
+
+    /// A try looks before it creates: it costs no write where somebody else is there.
+    async fn is_contended(&self, session: i64) -> Result<bool> {
+        match self.zk.children(&self.path, step(&self.zk, session)).await {
+            Ok((names, _)) => Ok(!self.contenders(names).is_empty()),
+            Err(error) if error.code() == Code::NO_NODE => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn contenders(&self, names: Vec<String>) -> Vec<Contender> {
+        contender::contenders(names, &self.options.extra_lock_patterns)
+    }
+
+    pub(super) fn exhausted(&self, own: &LockNode) -> Error {
+        Error::new(Code::SEQUENCE_EXHAUSTED).because(format!(
+            "the server gave out {:?}; reset the lock, or delete {:?}, while nobody uses it: it is made anew with numbers from 0",
+            own.name(),
+            self.path
+        ))
+    }
+
+    /// Runs a clean-up that outlives us, and waits for it as long as that is likely to help.
+    async fn clean_up<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        if mutated(Mutant::NoCleanUpSuspended) && !self.zk.session().connected {
+            return None;
+        }
+        let (done, finished) = oneshot::channel();
+        self.zk.spawn(Box::pin(async move {
+            let _ = done.send(work.await);
+        }));
+        if !self.zk.session().connected {
+            return None;
+        }
+        tokio::select! {
+            biased;
+            result = finished => result.ok(),
+            () = self.zk.sleep_until(self.zk.now() + CLEAN_UP_WAIT) => None,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Strict mode: the path's marker of who left cleanly, and the wait for those who may not have.
+
+use super::Inner;
+use super::acquire::{Setback, Waiting};
+use crate::error::{Code, Error};
+use crate::mutant::{Mutant, mutated};
+use crate::path;
+use crate::proto::{MultiOp, Stat};
+use crate::recipes::marker::{Marker, ParentData, Ranges};
+use crate::recipes::node::{self, LockNode, Removal, is_passing, step};
+use crate::time::Time;
+use crate::zk::Zk;
+use std::future::Future;
+use std::sync::Arc;
+
+/// How often a clean mark is tried against others who write the same marker.
+const MARK_TRIES: u32 = 4;
+
+/// The key in a lock node's contents that tells its delay (ms), in strict mode.
+pub(super) const STRICT_KEY: &str = "delay";
+
+/// A marker and the parent's data version that it was read with.
+#[derive(Debug, Clone)]
+pub(super) struct Mark {
+    pub(super) marker: Marker,
+    pub(super) version: i32,
+}
+
+/// What a waiter knows of the path's marker, and of those who can have held before it.
+#[derive(Default)]
+pub(super) struct Knowledge {
+    pub(super) mark: Option<Mark>,
+    /// Numbers below ours that were absent while a lower one was still there: they never held.
+    pub(super) outlived: Ranges,
+}
+
+impl Inner {
+    /// Takes note of the path's marker. In strict mode one is made where there is none, and what is
+    /// not ours to overwrite is refused. False if it is to be looked at again.
+    pub(super) async fn learn(
+        &self,
+        waiting: &mut Waiting,
+        session: i64,
+        read: Option<(Vec<u8>, Stat)>,
+        listed: Option<&Stat>,
+        knowledge: &mut Knowledge,
+    ) -> Result<bool, Setback> {
+        let (data, stat) = match read {
+            Some(read) => read,
+            // The list says how long the parent's data is: without any there is no marker.
+            None if listed.is_some_and(|listed| listed.data_length == 0) => {
+                knowledge.mark = None;
+                return Ok(true);
+            }
+            None => {
+                let parent = self.zk.get(&self.path, step(&self.zk, session));
+                match waiting.with(parent).await? {
+                    Ok(read) => read,
+                    // Whether there is a marker is not for us to see, nor was it for anybody like us.
+                    Err(error) if error.code() == Code::NO_AUTH => return Ok(true),
+                    // The parent went, and our node with it.
+                    Err(error) if error.code() == Code::NO_NODE => return Err(Setback::Again),
+                    Err(error) if is_passing(&error) => return Ok(false),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        };
+        knowledge.mark = None;
+        let context = |error: Error| Setback::Fail(error.during("lock", Some(&self.path)));
+        let refuse = |why: String| Err(context(Error::new(Code::BAD_ARGUMENT).because(why)));
+        match (ParentData::parse(&data, stat.czxid), self.options.strict) {
+            (ParentData::Marker(marker), Some(strict)) if marker.delay != strict.delay => refuse(format!(
+                "the delay of this path is {} ms, not {} ms",
+                marker.delay.as_millis(),
+                strict.delay.as_millis()
+            )),
+            (ParentData::Marker(marker), _) => {
+                knowledge.mark = Some(Mark { marker, version: stat.version });
+                Ok(true)
+            }
+            (ParentData::Foreign, Some(_)) => refuse(
+                "strict mode keeps its marker in the parent's data, and there is other data".to_owned(),
+            ),
+            (ParentData::None, Some(_)) if mutated(Mutant::UnmarkedIsClean) => Ok(true),
+            (ParentData::None, Some(strict)) => {
+                let Some(is_first) = self.is_first_parent(waiting, session).await? else { return Ok(false) };
+                let fresh = Marker::new(stat.czxid, strict.delay, is_first).render();
+                let set = self.zk.set(&self.path, &fresh, stat.version, step(&self.zk, session));
+                match waiting.with(set).await? {
+                    Err(error) if error.code() == Code::NO_NODE => Err(Setback::Again),
+                    Err(error) if error.code() != Code::BAD_VERSION && !is_passing(&error) => {
+                        Err(error.into())
+                    }
+                    // Whoever's it is now: read again.
+                    _ => Ok(false),
+                }
+            }
+            (ParentData::None | ParentData::Foreign, None) => Ok(true),
+        }
+    }
+
+    /// Whether the path was never deleted, as far as the node above it can tell: nothing below that one ever
+    /// was. `None` if it is to be asked again. The answer is no older than our own node.
+    async fn is_first_parent(&self, waiting: &mut Waiting, session: i64) -> Result<Option<bool>, Setback> {
+        let above = path::parent(&self.path).unwrap_or("/");
+        match waiting.with(self.zk.exists(above, step(&self.zk, session))).await? {
+            Ok(Some(_)) if mutated(Mutant::ParentAlwaysFirst) => Ok(Some(true)),
+            Ok(Some(stat)) => {
+                // `cversion` counts what was created and what was deleted; a server begins with
+                // `/zookeeper`, which it did not count.
+                let counted = i64::from(stat.num_children) - i64::from(above == "/");
+                Ok(Some(i64::from(stat.cversion) <= counted))
+            }
+            Ok(None) => Err(Setback::Again),
+            Err(error) if is_passing(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits as long as a holder may still believe that did not leave cleanly.
+    pub(super) async fn wait_out(
+        &self,
+        waiting: &mut Waiting,
+        own: &LockNode,
+        seen: Time,
+        knowledge: &Knowledge,
+    ) -> Result<(), Setback> {
+        if mutated(Mutant::NoWaitOut) {
+            return Ok(());
+        }
+        let Some(mark) = &knowledge.mark else { return Ok(()) };
+        if mark.marker.is_clean_before(own.sequence, &knowledge.outlived) {
+            return Ok(());
+        }
+        let drift = self.options.clock_drift;
+        let until = seen + mark.marker.delay.mul_f64((1.0 + drift) / (1.0 - drift));
+        log::info!(
+            "lock {:?}: not every holder before {} is known to have left cleanly: waiting {} ms",
+            self.path,
+            own.name(),
+            until.since(self.zk.now()).as_millis()
+        );
+        if waiting.try_only {
+            let text = "nobody holds it, but whoever held it last may still believe so";
+            return Err(Error::new(Code::TIMEOUT).because(text).into());
+        }
+        waiting.with(self.zk.sleep_until(until)).await?;
+        Ok(())
+    }
+
+    /// The going of a waiter that never held.
+    pub(super) fn give_up(
+        &self,
+        node: LockNode,
+        mark: Option<Mark>,
+    ) -> impl Future<Output = Removal> + Send + use<> {
+        let sequence = node.sequence;
+        leave(Arc::clone(&self.zk), self.path.clone(), node, mark, move |marker| {
+            if mutated(Mutant::GiveUpMarksClean) {
+                return marker.released(sequence);
+            }
+            marker.given_up(sequence)
+        })
+    }
+}
+
+/// Removes a node, and where the path has a marker says in the same transaction what that means.
+/// What cannot be marked is removed all the same: an absent mark costs a delay, an absent removal the lock.
+pub(super) async fn leave(
+    zk: Arc<dyn Zk>,
+    parent: String,
+    node: LockNode,
+    mark: Option<Mark>,
+    change: impl Fn(Marker) -> Marker + Send,
+) -> Removal {
+    let mut mark = mark;
+    let mut doubt = false;
+    for _ in 0..MARK_TRIES {
+        let Some(Mark { marker, version }) = mark.take() else { break };
+        let data = change(marker).render();
+        let ops = vec![
+            MultiOp::Delete { path: node.path.clone(), version: -1 },
+            MultiOp::SetData { path: parent.clone(), data, version },
+        ];
+        match zk.multi(ops, step(&zk, node.session)).await {
+            Ok(_) => return Removal::Deleted,
+            // Somebody else wrote the marker: once more with what they wrote.
+            Err(error) if error.code() == Code::BAD_VERSION => {
+                if let Ok((data, stat)) = zk.get(&parent, step(&zk, node.session)).await
+                    && let ParentData::Marker(marker) = ParentData::parse(&data, stat.czxid)
+                {
+                    mark = Some(Mark { marker, version: stat.version });
+                }
+            }
+            Err(error) => doubt |= error.code() == Code::OUTCOME_UNKNOWN,
+        }
+    }
+    node::remove(zk, node, doubt).await
+}

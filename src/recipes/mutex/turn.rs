@@ -1,0 +1,283 @@
+//! The wait in the queue: who is before us, and when it is our turn.
+
+use super::Inner;
+use super::acquire::{Setback, Waiting};
+use super::strict::{Knowledge, STRICT_KEY};
+use crate::error::{Code, Error, Result};
+use crate::mutant::{Mutant, mutated};
+use crate::path;
+use crate::proto::{EventType, Request, Response, Stat};
+use crate::recipes::contender::{Contender, LAST_SEQUENCE};
+use crate::recipes::contents;
+use crate::recipes::keeper::Keeping;
+use crate::recipes::node::{LockNode, Pause, is_passing, step};
+use crate::time::Time;
+use crate::zk::WatchEventKind;
+use std::future::Future;
+
+/// A place in the queue.
+struct Place {
+    /// Who is right before us, if anybody is.
+    before: Option<Contender>,
+    /// How many are before us.
+    count: usize,
+}
+
+/// How a list that shows who is before us ends the wait, or goes on.
+enum Turn {
+    /// Nobody is before us, as of this moment.
+    Ours(Time),
+    /// Look again.
+    Look,
+}
+
+/// One flight's answers: the list of children, and the parent's data where it was asked for.
+type Seen = ((Vec<String>, Stat), Option<(Vec<u8>, Stat)>);
+
+async fn both(
+    list: impl Future<Output = Result<(Vec<String>, Stat)>>,
+    parent: Option<impl Future<Output = Result<(Vec<u8>, Stat)>>>,
+) -> Result<Seen> {
+    let list = list.await?;
+    Ok(match parent {
+        Some(parent) => (list, Some(parent.await?)),
+        None => (list, None),
+    })
+}
+
+impl Inner {
+    /// Waits until our node is the lowest, and the lock ours. `list` and `parent` were asked for behind
+    /// the node's creation, so the list shows the node: a session reads its own writes.
+    pub(super) async fn wait_turn(
+        &self,
+        waiting: &mut Waiting,
+        own: &LockNode,
+        sent: Time,
+        list: impl Future<Output = Result<(Vec<String>, Stat)>>,
+        parent: Option<impl Future<Output = Result<(Vec<u8>, Stat)>>>,
+        knowledge: &mut Knowledge,
+    ) -> Result<Keeping, Setback> {
+        if !(0..=LAST_SEQUENCE).contains(&own.sequence) {
+            return Err(self.exhausted(own).into());
+        }
+        let mut keeping = None;
+        let mut seen = waiting.with(both(list, parent)).await?;
+        let mut pause = Pause::new();
+        let gone = loop {
+            let ((names, listed), read) = match seen {
+                Ok(seen) => seen,
+                Err(error) if error.code() == Code::NO_NODE => return Err(Setback::Again),
+                Err(error) if is_passing(&error) && !waiting.try_only => {
+                    waiting.with(pause.rest(&self.zk)).await?;
+                    seen = self.look(waiting, own.session, knowledge).await?;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let now = self.zk.now();
+            if !self.learn(waiting, own.session, read, Some(&listed), knowledge).await? {
+                seen = self.look(waiting, own.session, knowledge).await?;
+                continue;
+            }
+            let Some(Place { before, count }) = self.place(names, own, knowledge) else {
+                return Err(Setback::Again);
+            };
+            let Some(before) = before else { break now };
+            if before.sequence == own.sequence {
+                return Err(self.exhausted(own).into());
+            }
+            if waiting.try_only {
+                return Err(Error::new(Code::TIMEOUT).because("somebody else was first").into());
+            }
+            if count == 1 {
+                let keeping = keeping.get_or_insert_with(|| self.keep(own, sent));
+                match self.wait_next(waiting, keeping, &before, knowledge).await? {
+                    Turn::Ours(since) => break since,
+                    Turn::Look => {}
+                }
+            } else {
+                self.wait_for(waiting, own, &before).await?;
+                if mutated(Mutant::EventIsTurn) {
+                    break self.zk.now();
+                }
+            }
+            seen = self.look(waiting, own.session, knowledge).await?;
+        };
+        let keeping = keeping.unwrap_or_else(|| self.keep(own, sent));
+        let gone = if mutated(Mutant::DelayFromOwnCreation) { sent } else { gone };
+        self.wait_out(waiting, own, gone, knowledge).await?;
+        loop {
+            waiting.with(self.keeper.refresh(&keeping.kept)).await??;
+            if keeping.kept.is_valid() {
+                return Ok(keeping);
+            }
+            // It ran out between two looks, which is final for a node.
+            if keeping.kept.loss().is_some() {
+                return Err(Setback::Again);
+            }
+        }
+    }
+
+    /// Where our node is among the children of the path; `None` if it is not there. The list itself is
+    /// let go: ten thousand that wait on one path each had one.
+    fn place(&self, names: Vec<String>, own: &LockNode, knowledge: &mut Knowledge) -> Option<Place> {
+        let mut all = self.contenders(names);
+        let count = all.iter().position(|c| c.name == own.name())?;
+        all.truncate(count);
+        let numbers = all.iter().map(|c| c.sequence).chain([own.sequence]);
+        knowledge.outlived.add_gaps(numbers);
+        Some(Place { before: all.pop(), count })
+    }
+
+    fn keep(&self, own: &LockNode, sent: Time) -> Keeping {
+        self.keeper.keep(&self.zk, own.clone(), sent, self.options.strict.map(|strict| strict.lease))
+    }
+
+    /// One flight: who is there, and in strict mode or under a marker who left cleanly.
+    async fn look(
+        &self,
+        waiting: &mut Waiting,
+        session: i64,
+        knowledge: &Knowledge,
+    ) -> Result<Result<Seen>, Setback> {
+        let options = step(&self.zk, session);
+        let list = self.zk.children(&self.path, options);
+        let wanted = self.options.strict.is_some() || knowledge.mark.is_some();
+        let parent = wanted.then(|| self.zk.get(&self.path, options));
+        Ok(waiting.with(both(list, parent)).await?)
+    }
+
+    /// Waits until the contender before us is gone, or until it is worth looking again.
+    async fn wait_for(
+        &self,
+        waiting: &mut Waiting,
+        own: &LockNode,
+        before: &Contender,
+    ) -> Result<(), Setback> {
+        let at = path::join(&self.path, &before.name);
+        let mut pause = Pause::new();
+        loop {
+            // `get`, not `exists`: that would leave a watch at a node that is gone.
+            let (read, watch) = self.zk.get_watch(&at, step(&self.zk, own.session));
+            match waiting.with(read).await? {
+                Ok(_) => {}
+                Err(error) if error.code() == Code::NO_NODE && mutated(Mutant::WaitsForGone) => {
+                    waiting.with(std::future::pending::<()>()).await?;
+                }
+                Err(error) if error.code() == Code::NO_NODE => return Ok(()),
+                Err(error) if is_passing(&error) => {
+                    waiting.with(pause.rest(&self.zk)).await?;
+                    continue;
+                }
+                // Its contents are not for us to read; its existence is.
+                Err(error) if error.code() == Code::NO_AUTH => {
+                    let (exists, watch) = self.zk.exists_watch(&at, step(&self.zk, own.session));
+                    match waiting.with(exists).await? {
+                        Ok(None) => return Ok(()),
+                        Ok(Some(_)) => {
+                            waiting.with(watch).await?;
+                            return Ok(());
+                        }
+                        Err(error) if is_passing(&error) => continue,
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+            match waiting.with(watch).await?.kind {
+                WatchEventKind::Node(EventType::DataChanged) => {}
+                // Also after a session's end: the next request on it says so.
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Waits as the next in line: the one contender before us is all there is. Where it is certain that
+    /// its going away leaves nobody before us, the event alone is our turn.
+    async fn wait_next(
+        &self,
+        waiting: &mut Waiting,
+        keeping: &Keeping,
+        before: &Contender,
+        knowledge: &mut Knowledge,
+    ) -> Result<Turn, Setback> {
+        let own = &keeping.kept.node;
+        let at = path::join(&self.path, &before.name);
+        let options = step(&self.zk, own.session);
+        // One flight: our own node, so that its end is not missed, and the one before it.
+        let request = |path: &str| Request::GetData { path: path.to_owned(), watch: true };
+        let (own_read, own_watch) = self.zk.submit_watch(request(&own.path), options);
+        let (read, watch) = self.zk.submit_watch(request(&at), options);
+        let own_answer = match waiting.with(own_read).await? {
+            Ok(answer) => answer,
+            Err(error) if error.code() == Code::NO_NODE => return Err(Setback::Again),
+            Err(error) => return self.wait_plainly(waiting, own, before, error).await,
+        };
+        let Response::Data { stat: own_stat, .. } = &own_answer.response else { return Ok(Turn::Look) };
+        if own_stat.czxid != own.czxid {
+            return Err(Setback::Again);
+        }
+        self.keeper.watched(&keeping.kept, own_answer.connection, own_watch);
+        let answer = match waiting.with(read).await? {
+            Ok(answer) => answer,
+            Err(error) if error.code() == Code::NO_NODE => return Ok(Turn::Look),
+            Err(error) => return self.wait_plainly(waiting, own, before, error).await,
+        };
+        let Response::Data { data, stat } = &answer.response else { return Ok(Turn::Look) };
+        // The end of one session may delete two nodes of it in any order, so the other must not be ours.
+        let mut plain = stat.ephemeral_owner != own.session && answer.connection == own_answer.connection;
+        let marked =
+            self.options.strict.is_some() || knowledge.mark.is_some() || contents::has_key(data, STRICT_KEY);
+        let mut watch = watch;
+        loop {
+            let event = tokio::select! {
+                biased;
+                event = waiting.patience.with(watch) => event?,
+                // Our own node's end comes by the keeper.
+                _ = keeping.kept.lost() => return Err(Setback::Again),
+            };
+            match event.kind {
+                WatchEventKind::Node(EventType::DataChanged) => {}
+                WatchEventKind::Node(EventType::Deleted) => break,
+                _ => return Ok(Turn::Look),
+            }
+            // Its contents do not matter; arm the watch again.
+            plain = false;
+            let (read, next) = self.zk.submit_watch(request(&at), step(&self.zk, own.session));
+            match waiting.with(read).await? {
+                Ok(_) => watch = next,
+                Err(_) => return Ok(Turn::Look),
+            }
+        }
+        let view = self.zk.session();
+        let certain = plain
+            && view.connected
+            && view.connection == answer.connection
+            && keeping.kept.loss().is_none()
+            && self.zk.now() < keeping.kept.valid_until();
+        if !certain {
+            return Ok(Turn::Look);
+        }
+        let gone = self.zk.now();
+        // How the one before us left stands in the marker, if there is one.
+        if marked && !self.learn(waiting, own.session, None, None, knowledge).await? {
+            return Ok(Turn::Look);
+        }
+        Ok(Turn::Ours(gone))
+    }
+
+    /// The way of a waiter that is not next, where something stands against the shorter one.
+    async fn wait_plainly(
+        &self,
+        waiting: &mut Waiting,
+        own: &LockNode,
+        before: &Contender,
+        error: Error,
+    ) -> Result<Turn, Setback> {
+        if !is_passing(&error) && error.code() != Code::NO_AUTH {
+            return Err(error.into());
+        }
+        self.wait_for(waiting, own, before).await?;
+        Ok(Turn::Look)
+    }
+}
