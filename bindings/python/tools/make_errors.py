@@ -116,7 +116,7 @@ def render() -> str:
         text += f'    code = {number}\n    name = "{name}"\n    retriable = {retriable}\n\n'
     classes = [class_name(name) for _, name, _, _ in codes]
     rows = "".join(f"    {row[0]}: {cls},\n" for row, cls in zip(codes, classes, strict=True))
-    names = "".join(f'    "{name}",\n' for name in sorted([*classes, "ZkhelperError", "from_code"]))
+    names = "".join(f'    "{name}",\n' for name in sorted([*classes, "ZkhelperError"]))
     return text.rstrip("\n") + "\n" + TAIL.format(rows=rows, names=names)
 
 

@@ -68,5 +68,5 @@ __all__ = [
     "__version__",
     "errors",
     "testing",
-    *(name for name in errors.__all__ if name != "from_code"),
 ]
+__all__ += errors.__all__

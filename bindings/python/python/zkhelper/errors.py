@@ -566,5 +566,4 @@ __all__ = [
     "UnsupportedError",
     "WouldDeadlockError",
     "ZkhelperError",
-    "from_code",
 ]
