@@ -11,9 +11,9 @@ import inspect
 import itertools
 import logging
 import weakref
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from . import _exit, _journal, _zkhelper, client, events, mutex
 from ._options import client_options, mutex_options
@@ -43,6 +43,17 @@ from .mutex import leaving
 T = TypeVar("T")
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class _Leaves(Protocol):
+    """What has an end."""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+H = TypeVar("H", bound=_Leaves)
 
 logger = logging.getLogger("zkhelper")
 
@@ -115,6 +126,36 @@ def _spawn(work: Awaitable[None]) -> None:
 async def _follow(stream: Stream[T], callback: Callable[[T], object]) -> None:
     while (event := await _run(stream.next())) is not None:
         await _call(callback, event)
+
+
+class Granted(Coroutine[Any, Any, H]):
+    """What is to be granted: ``await`` gives it, and ``async with`` gives it back at the end."""
+
+    def __init__(self, work: Coroutine[Any, Any, H]) -> None:
+        self._work = work
+        self._granted: H | None = None
+
+    def __await__(self) -> Generator[Any, Any, H]:
+        return self._work.__await__()
+
+    def send(self, value: Any) -> Any:
+        return self._work.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._work.throw(*error)
+
+    def close(self) -> None:
+        self._work.close()
+
+    async def __aenter__(self) -> H:
+        self._granted = await self._work
+        return self._granted
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._granted is not None:
+            await self._granted.__aexit__(kind, error, trace)
 
 
 def _twin(of: object) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -282,7 +323,10 @@ class Mutex:
         return self._path
 
     @_twin(mutex.Mutex.lock)
-    async def lock(self, timeout: float | None = -1, description: str | None = None) -> Held:
+    def lock(self, timeout: float | None = -1, description: str | None = None) -> Granted[Held]:
+        return Granted(self._lock(timeout, description))
+
+    async def _lock(self, timeout: float | None, description: str | None) -> Held:
         limit = self._timeout if timeout == -1 else timeout
         text = self._description if description is None else description
         held = Held(await _run(self._native.lock(limit, text)), self._raise_on_loss)
@@ -563,4 +607,4 @@ class Client:
         return f"<Client session {self.session_id:#x}, {self.state.value}>"
 
 
-__all__ = ["Client", "Events", "Held", "Lost", "Mutex"]
+__all__ = ["Client", "Events", "Granted", "Held", "Lost", "Mutex"]
