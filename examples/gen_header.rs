@@ -5,9 +5,9 @@ use std::error::Error;
 use std::path::Path;
 
 /// The header's parts, in their order there.
-const SOURCES: [&str; 14] = [
+const SOURCES: [&str; 15] = [
     "codes", "error", "version", "op", "stat", "result", "acl", "options", "client", "nodes", "multi",
-    "mutex", "server", "log",
+    "watch", "mutex", "server", "log",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -117,6 +117,41 @@
 // The same, with a sequence number.
 #define ZKH_CREATE_PERSISTENT_SEQUENTIAL_TTL 6
 
+// Once: the node's data are set, or it is deleted. There must be a node.
+#define ZKH_WATCH_DATA 1
+
+// Once: the node is created, its data are set, or it is deleted. There need be no node.
+#define ZKH_WATCH_EXISTS 2
+
+// Once: a child of the node is created or deleted, or the node itself is deleted. There must be a node.
+#define ZKH_WATCH_CHILDREN 3
+
+// Until it is freed: everything that the three others see. There need be no node. Servers from 3.6 on know it.
+#define ZKH_WATCH_PERSISTENT 4
+
+// Until it is freed: a node is created, set or deleted, at the path or anywhere below it. There need be no
+// node. Servers from 3.6 on know it.
+#define ZKH_WATCH_RECURSIVE 5
+
+// The node was created.
+#define ZKH_EVENT_CREATED 1
+
+// The node was deleted.
+#define ZKH_EVENT_DELETED 2
+
+// The node's data were set.
+#define ZKH_EVENT_DATA_CHANGED 3
+
+// A child of the node was created or deleted.
+#define ZKH_EVENT_CHILDREN_CHANGED 4
+
+// The watch's session is over, or the server would not arm it again: nothing more comes of a watch for one event.
+#define ZKH_EVENT_SESSION_LOST 101
+
+// The connection was away: a watch that stays is armed again, but events may have been missed. Read again what
+// you rely on.
+#define ZKH_EVENT_MAY_HAVE_MISSED 102
+
 // Nothing proved in time that the lock was still held.
 #define ZKH_LOSS_LEASE_RAN_OUT 1
 
@@ -315,6 +350,18 @@ typedef struct zkh_multi {
     // Zero is null.
     uint64_t id;
 } zkh_multi;
+
+// Something happened: `event` is one of `ZKH_EVENT_…`, `path` the node it happened to, or the watch's own where
+// it is about none. `path` belongs to the library and is gone when the callback returns. It is called on a
+// thread of the library, one at a time and in order; what waits is refused in it with `ZKH_WOULD_DEADLOCK`. It
+// must not throw.
+typedef void (*zkh_watch_fn)(void *user_data, int32_t event, const char *path);
+
+// A watch. Made by `zkh_client_watch`, ended by `zkh_watch_free`.
+typedef struct zkh_watch {
+    // Zero is null.
+    uint64_t id;
+} zkh_watch;
 
 // A distributed lock on one path. Whoever locks the same path, from any language and any machine, is
 // excluded, other handles of this process too. Any number of threads may use one at once: a second lock on
@@ -606,7 +653,7 @@ void zkh_result_free(struct zkh_result *result);
 zkh_status zkh_acl_new(int32_t acl_preset, struct zkh_acl *acl, struct zkh_error **err);
 
 // Adds an entry: `permissions` is a sum of `ZKH_PERM_…`; `scheme` and `id` say whom they are for, such as
-// "world" and "anyone", "auth" and "", "digest" and "user:<base64 of the SHA-1 of user:password>", "ip" and
+// "world" and "anyone", "auth" and "", "digest" and "user:" with the SHA-1 of "user:password" in base64, "ip" and
 // "10.0.0.0/8".
 // Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
 zkh_status zkh_acl_add(struct zkh_acl acl,
@@ -678,6 +725,18 @@ zkh_status zkh_client_options_add_auth(struct zkh_client_options options,
                                        const void *data,
                                        size_t len,
                                        struct zkh_error **err);
+
+// Lets the client attach to a session that another client has or had, instead of asking for a new one: what
+// `zkh_client_credentials` gave there. `last_zxid` is 0 if it is not known. Where the session is over, that is
+// told as a loss (`ZKH_STATE_LOST`), and a new one is made. `password` is copied.
+// Any thread. Errors: ZKH_BAD_ARGUMENT where `session_id` is 0 or `last_zxid` is negative; ZKH_BAD_HANDLE,
+// ZKH_FORKED.
+zkh_status zkh_client_options_set_reattach(struct zkh_client_options options,
+                                           int64_t session_id,
+                                           const void *password,
+                                           size_t len,
+                                           int64_t last_zxid,
+                                           struct zkh_error **err);
 
 // Makes mutex options with the defaults. `*options` is null on failure. The caller frees it.
 // Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_OUT_OF_RESOURCES.
@@ -786,8 +845,8 @@ zkh_status zkh_client_close_async(struct zkh_client client,
 // Frees a client; null is left alone. Calls of other threads that wait on it end with ZKH_CLOSED, and so
 // do its asynchronous ones: their callbacks, and a running state callback, are over when this returns,
 // except inside a callback, where it does not wait for them. So do not hold a lock meanwhile that a callback
-// takes. Its mutexes stay usable, and the session lives until the last of them is freed or the client was
-// closed; it is then ended in the background.
+// takes. Its mutexes and watches stay usable, and the session lives until the last of them is freed or the
+// client was closed; it is then ended in the background.
 // Any thread, also in callbacks. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
 zkh_status zkh_client_free(struct zkh_client client);
 
@@ -796,6 +855,20 @@ int32_t zkh_client_state(struct zkh_client client);
 
 // The present session's id; 0 while there is none and where the handle is dead. Any thread.
 int64_t zkh_client_session_id(struct zkh_client client);
+
+// Gives what another client, also of another process, needs to attach to the present session
+// (`zkh_client_options_set_reattach`): its id, its password and the last transaction that was seen. `*len`
+// takes the password's length in bytes, which is 16; `*session_id` is 0 while there is no session. The password is a secret. A
+// session has one connection: while two clients use it, each takes it from the other in turn. A client that is closed or
+// freed ends its session; a process that dies leaves it to whoever attaches in time.
+// Any thread. Errors: ZKH_BAD_ARGUMENT where `size` bytes are too few, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_client_credentials(struct zkh_client client,
+                                  int64_t *session_id,
+                                  void *password,
+                                  size_t size,
+                                  size_t *len,
+                                  int64_t *last_zxid,
+                                  struct zkh_error **err);
 
 // Adds credentials, to this connection and every later one, and waits until the server has taken them.
 // For the scheme "digest", `data` is "user:password". `data` is copied. Refused credentials end the client.
@@ -1175,6 +1248,52 @@ zkh_status zkh_multi_read_async(struct zkh_client client,
                                 zkh_destroy_fn destroy,
                                 struct zkh_op *op,
                                 struct zkh_error **err);
+
+// Watches a node, and reads it in the same request, so that no change is missed in between. `kind` is one of
+// `ZKH_WATCH_…`. The result is that of `zkh_client_get`, `zkh_client_exists` or `zkh_client_children`; with a
+// watch that stays it has nothing in it. `result` may be null; `*result` and `*watch` are null on failure;
+// otherwise the caller frees both.
+// `callback` may be called before this has returned. A watch for one event is over after it; it survives
+// reconnects, and ends with its session, which is told (`ZKH_EVENT_SESSION_LOST`). A watch that stays survives
+// new sessions too; after each reconnect it tells that it may have missed events
+// (`ZKH_EVENT_MAY_HAVE_MISSED`). It ends without a word when the client is closed.
+// `user_data` is destroyed by `destroy`, which may be null, after the last event or when the watch is freed.
+// Servers before 3.9 keep only the later of a persistent and a recursive watch of one client on one path.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_NO_NODE, ZKH_NO_AUTH, ZKH_UNIMPLEMENTED.
+zkh_status zkh_client_watch(struct zkh_client client,
+                            const char *path,
+                            int32_t kind,
+                            zkh_watch_fn callback,
+                            void *user_data,
+                            zkh_destroy_fn destroy,
+                            struct zkh_watch *watch,
+                            struct zkh_result **result,
+                            struct zkh_error **err);
+
+// The same, without waiting: `armed` gets the outcome, on the same thread as `callback` and before it is called
+// for the first time; `armed_data` is destroyed by `armed_destroy`. `*watch` is there at once, and null if the
+// call itself fails; otherwise the caller frees it, also where the watch could not be armed. Freeing it before
+// it is armed ends the call with ZKH_CLOSED. `op`, which may be null, takes a handle to cancel it by.
+// `destroy` and `armed_destroy` may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_client_watch_async(struct zkh_client client,
+                                  const char *path,
+                                  int32_t kind,
+                                  zkh_watch_fn callback,
+                                  void *user_data,
+                                  zkh_destroy_fn destroy,
+                                  struct zkh_watch *watch,
+                                  zkh_result_fn armed,
+                                  void *armed_data,
+                                  zkh_destroy_fn armed_destroy,
+                                  struct zkh_op *op,
+                                  struct zkh_error **err);
+
+// Ends and frees a watch; null is left alone. Its callbacks are over when this returns, and its `user_data`
+// is destroyed, except inside a callback, where it does not wait for them: none is begun any more, and the
+// destruction follows. So do not hold a lock meanwhile that a callback takes. The server forgets it in the background.
+// Any thread, also in callbacks. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_watch_free(struct zkh_watch watch);
 
 // Makes a lock on `path`, not yet taken. Nothing is sent. `options` may be null. `*mutex` is null on
 // failure; otherwise the caller frees it.

@@ -46,8 +46,6 @@ pub enum Mutant {
     GiveUpMarksClean,
     /// Strict mode: takes a path without a marker as one that everybody left cleanly.
     UnmarkedIsClean,
-    /// Strict mode: takes every parent for the first one of its path.
-    ParentAlwaysFirst,
     /// Election: writes the leader's record without a check that the candidate is there.
     LeaderUnchecked,
     /// Election: does not tell a task to stop when its lease has run out.
@@ -57,7 +55,7 @@ pub enum Mutant {
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 20] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -78,9 +76,6 @@ impl Mutant {
         Self::DelayFromOwnCreation,
         Self::GiveUpMarksClean,
         Self::UnmarkedIsClean,
-        Self::ParentAlwaysFirst,
-        Self::LeaderUnchecked,
-        Self::StopNotTold,
     ];
 }
 

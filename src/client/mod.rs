@@ -432,11 +432,16 @@ impl Client {
     }
 
     /// Adds a watch that stays: on a node and its list of children, or on everything below it
-    /// (servers from 3.6 on; older ones answer [`Code::UNIMPLEMENTED`]). It needs no node at the path.
+    /// (servers from 3.6 on; older ones answer [`Code::UNIMPLEMENTED`]). It needs no node at the path. It is
+    /// submitted when this is called.
     ///
     /// Servers before 3.9 keep one kind of watch for each path and session (ZOOKEEPER-4466). One-shot watches
     /// beside one that stays are looked after here; of both modes on one path only the later one works there.
-    pub async fn add_watch(&self, path: &str, mode: WatchMode) -> Result<WatchStream> {
+    pub fn add_watch(
+        &self,
+        path: &str,
+        mode: WatchMode,
+    ) -> impl Future<Output = Result<WatchStream>> + Send + use<> {
         let (sink, events) = mpsc::unbounded_channel();
         let registration = self.inner().registration(Some(path));
         let request = <dyn Zk>::add_watch_request(path, mode);
@@ -445,8 +450,10 @@ impl Client {
         if let Some(tag) = tag {
             let _ = registration.id.set(tag);
         }
-        reply.await?;
-        Ok(WatchStream { events, _registration: registration })
+        async move {
+            reply.await?;
+            Ok(WatchStream { events, _registration: registration })
+        }
     }
 
     /// Ends the session at the server: its ephemeral nodes are gone when this returns `Ok`, or, where the

@@ -61,6 +61,28 @@ pub(super) unsafe fn copy_text(text: &str, buffer: *mut c_char, size: usize) -> 
     Ok(text.len())
 }
 
+/// Copies bytes into a buffer of the caller's, which must have room for all of them.
+pub(super) unsafe fn copy_bytes(
+    bytes: &[u8],
+    buffer: *mut c_void,
+    size: usize,
+    name: &'static str,
+) -> Result<()> {
+    if buffer.is_null() {
+        return Err(bad_argument(format!("{name} is a null pointer")));
+    }
+    if size < bytes.len() {
+        return Err(bad_argument(format!(
+            "{name} takes {} bytes, and there is room for {size}",
+            bytes.len()
+        )));
+    }
+    // SAFETY: the buffer is the caller's and has `size` bytes, no fewer than are written; the bytes are ours,
+    // so they do not overlap.
+    unsafe { buffer.cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    Ok(())
+}
+
 /// The value of a getter; its zero when anything goes wrong.
 pub(super) fn value<T: Default>(body: impl FnOnce() -> Result<T>) -> T {
     guarded(body).unwrap_or_default()

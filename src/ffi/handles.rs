@@ -9,6 +9,7 @@ use super::multi::Multi;
 use super::mutex::MutexHandle;
 use super::op::Op;
 use super::options::{ClientOptions, MutexOptions};
+use super::watch::WatchHandle;
 use crate::client::process;
 use crate::embedded::Server;
 use crate::error::{Code, Error, Result};
@@ -27,10 +28,11 @@ pub(super) enum Kind {
     Server = 6,
     Multi = 7,
     Acl = 8,
+    Watch = 9,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Client,
         Self::Mutex,
         Self::Op,
@@ -39,6 +41,7 @@ impl Kind {
         Self::Server,
         Self::Multi,
         Self::Acl,
+        Self::Watch,
     ];
 
     fn of(id: u64) -> Option<Self> {
@@ -55,6 +58,7 @@ impl Kind {
             Self::Server => "zkh_server",
             Self::Multi => "zkh_multi",
             Self::Acl => "zkh_acl",
+            Self::Watch => "zkh_watch",
         }
     }
 }
@@ -76,6 +80,7 @@ pub(super) enum Object {
     Server(Arc<Server>),
     Multi(Arc<Multi>),
     Acl(Arc<AclList>),
+    Watch(Arc<WatchHandle>),
 }
 
 impl Object {
@@ -89,6 +94,7 @@ impl Object {
             Self::Server(_) => Kind::Server,
             Self::Multi(_) => Kind::Multi,
             Self::Acl(_) => Kind::Acl,
+            Self::Watch(_) => Kind::Watch,
         }
     }
 }
@@ -128,6 +134,7 @@ handled! {
     Server => Server;
     Multi => Multi;
     AclList => Acl;
+    WatchHandle => Watch;
 }
 
 struct Slot {

@@ -35,3 +35,4 @@ pub mod result;
 pub mod server;
 pub mod stat;
 pub mod version;
+pub mod watch;
