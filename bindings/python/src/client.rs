@@ -3,6 +3,7 @@
 use crate::convert::{
     self, AclArgument, OpArgument, acl_of, anyone, multi_ops, option, seconds, timeout_or_none,
 };
+use crate::elector::Elector;
 use crate::errors::{OrRaise, refuse};
 use crate::home::AtHome;
 use crate::mutex::Mutex;
@@ -297,5 +298,10 @@ impl Client {
     /// A lock; `options` are those of `zkhelper.Client.mutex`.
     fn mutex(&self, py: Python<'_>, path: &str, options: &Bound<'_, PyDict>) -> PyResult<Mutex> {
         Mutex::new(py, self.client(py)?, path, options)
+    }
+
+    /// A part in an election; `options` are those of `zkhelper.Client.elector`.
+    fn elector(&self, py: Python<'_>, path: &str, options: &Bound<'_, PyDict>) -> PyResult<Elector> {
+        Elector::new(py, self.client(py)?, path, options)
     }
 }

@@ -11,7 +11,7 @@ use zkhelper::embedded::SessionInfo;
 use zkhelper::proto::{Acl, ClientInfo, CreateMode, EventType, MultiOp, MultiResult, Stat};
 use zkhelper::recipes::mutex::ContenderInfo;
 use zkhelper::zk::{WatchEvent, WatchEventKind};
-use zkhelper::{Code, Error, State, StateEvent};
+use zkhelper::{Code, Error, Leader, Standing, State, StateEvent};
 
 /// Makes an object of a class of `zkhelper._types`, which is looked up once.
 macro_rules! make {
@@ -103,6 +103,23 @@ pub(crate) fn sessions<'py>(py: Python<'py>, list: Vec<SessionInfo>) -> PyResult
         .map(|one| make!(py, "SessionInfo", one.id, one.timeout.as_secs_f64(), one.connected))
         .collect::<PyResult<_>>()?;
     Ok(PyList::new(py, list)?.into_any())
+}
+
+fn leader<'py>(py: Python<'py>, found: Leader) -> PyResult<Bound<'py, PyAny>> {
+    let standing = match found.standing {
+        Standing::Leading => "leading",
+        Standing::Gone => "gone",
+        Standing::Unknown => "unknown",
+    };
+    make!(py, "leader", PyBytes::new(py, &found.data), found.token, standing, stat(py, found.stat)?)
+}
+
+pub(crate) fn leader_or_none<'py>(py: Python<'py>, found: Option<Leader>) -> PyResult<Bound<'py, PyAny>> {
+    found.map_or_else(|| none(py, ()), |found| leader(py, found))
+}
+
+pub(crate) fn leader_change<'py>(py: Python<'py>, found: Option<Leader>) -> PyResult<Bound<'py, PyAny>> {
+    make!(py, "LeaderChange", leader_or_none(py, found)?)
 }
 
 /// What each operation of a transaction answered: a created path, a status, or nothing.

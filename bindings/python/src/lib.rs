@@ -7,6 +7,7 @@
 
 mod client;
 mod convert;
+mod elector;
 mod errors;
 mod home;
 mod journal;
@@ -24,6 +25,8 @@ use zkhelper::error::CODES;
 mod _zkhelper {
     #[pymodule_export]
     use super::client::Client;
+    #[pymodule_export]
+    use super::elector::{Course, Elector, Term};
     #[pymodule_export]
     use super::journal::{forked, log_level, next_record};
     #[pymodule_export]

@@ -1,7 +1,7 @@
 //! Events that come one after the other: states, watches, losses.
 
 use crate::convert::{self, timeout_or_none};
-use crate::errors::OrRaise;
+use crate::errors::{OrRaise, exception};
 use crate::home::AtHome;
 use crate::op::{Op, start};
 use pyo3::prelude::*;
@@ -12,12 +12,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
 use zkhelper::client::WatchStream;
 use zkhelper::zk::{Watch, WatchEvent};
-use zkhelper::{Code, Error, StateEvent, Zk};
+use zkhelper::{Code, Error, Leader, Result, StateEvent, Zk};
 
 /// An event of any kind.
 pub(crate) enum Event {
     State(StateEvent),
     Watch(WatchEvent),
+    Leader(Result<Option<Leader>>),
+    Overdue(i64),
 }
 
 impl Event {
@@ -25,6 +27,9 @@ impl Event {
         match self {
             Self::State(event) => convert::state_event(py, event),
             Self::Watch(event) => convert::watch_event(py, event),
+            Self::Leader(Ok(leader)) => convert::leader_change(py, leader.clone()),
+            Self::Leader(Err(error)) => Err(exception(py, error)),
+            Self::Overdue(token) => convert::plain(py, *token),
         }
     }
 }
@@ -34,6 +39,8 @@ pub(crate) enum Source {
     States(mpsc::UnboundedReceiver<StateEvent>),
     Stays(WatchStream),
     Once(Option<Watch>),
+    Leaders(mpsc::UnboundedReceiver<Result<Option<Leader>>>),
+    Overdue(mpsc::UnboundedReceiver<i64>),
 }
 
 impl Source {
@@ -41,6 +48,8 @@ impl Source {
         match self {
             Self::States(events) => events.recv().await.map(Event::State),
             Self::Stays(events) => events.next().await.map(Event::Watch),
+            Self::Leaders(events) => events.recv().await.map(Event::Leader),
+            Self::Overdue(events) => events.recv().await.map(Event::Overdue),
             Self::Once(watch) => {
                 let event = watch.as_mut()?.await;
                 *watch = None;
@@ -137,9 +146,9 @@ impl Stream {
         };
         Ok(start(zk, work, |py, mut parcel: Parcel| match &parcel.event {
             Some(event) => {
-                let shown = event.show(py)?;
+                let shown = event.show(py);
                 parcel.event = None;
-                Ok(shown)
+                shown
             }
             None => Ok(py.None().into_bound(py)),
         }))

@@ -8,6 +8,7 @@ import contextlib
 import weakref
 from typing import Protocol
 
+from . import _journal
 from ._zkhelper import Client as Native
 from .errors import ZkhelperError
 
@@ -36,3 +37,4 @@ def _close() -> None:
     for op in closing:
         with contextlib.suppress(ZkhelperError):
             op.wait()
+    _journal.flush()

@@ -24,15 +24,26 @@ def start() -> None:
 
 def _run() -> None:
     while True:
-        found = _zkhelper.next_record(60.0)
+        _hand_on(60.0)
         _zkhelper.log_level(logging.getLogger("zkhelper").getEffectiveLevel())
-        if found is None:
-            continue
-        (level, target, text), dropped = found
-        logger = logging.getLogger(target)
-        if dropped:
-            logger.warning("%d log records were dropped: the handlers are too slow", dropped)
-        logger.log(level, "%s", text)
+
+
+def _hand_on(timeout: float) -> bool:
+    found = _zkhelper.next_record(timeout)
+    if found is None:
+        return False
+    (level, target, text), dropped = found
+    logger = logging.getLogger(target)
+    if dropped:
+        logger.warning("%d log records were dropped: the handlers are too slow", dropped)
+    logger.log(level, "%s", text)
+    return True
+
+
+def flush() -> None:
+    """Hands on what there is."""
+    while _hand_on(0.0):
+        pass
 
 
 def _forked() -> None:

@@ -42,15 +42,45 @@ def mutex_options(
     strict: Strict | None,
     clock_drift: float | None,
 ) -> dict[str, object]:
-    if isinstance(extra_lock_patterns, str):
-        raise BadArgumentError("extra_lock_patterns is a text: it must be a list of texts")
     return {
         "acl": acl,
         "contents": None if contents is None else _json(contents),
-        "extra_lock_patterns": list(extra_lock_patterns),
+        "extra_lock_patterns": _texts(extra_lock_patterns),
         "strict": strict,
         "clock_drift": clock_drift,
     }
+
+
+def elector_options(
+    description: str | None,
+    acl: Sequence[Acl] | None,
+    contents: Mapping[str, object] | None,
+    extra_lock_patterns: Iterable[str],
+    lease: float | None,
+    grace: float | None,
+    abort_when_overdue: bool,
+    min_backoff: float | None,
+    max_backoff: float | None,
+    clock_drift: float | None,
+) -> dict[str, object]:
+    return {
+        "description": description,
+        "acl": acl,
+        "contents": None if contents is None else _json(contents),
+        "extra_lock_patterns": _texts(extra_lock_patterns),
+        "lease": lease,
+        "grace": grace,
+        "abort_when_overdue": abort_when_overdue,
+        "min_backoff": min_backoff,
+        "max_backoff": max_backoff,
+        "clock_drift": clock_drift,
+    }
+
+
+def _texts(given: Iterable[str]) -> list[str]:
+    if isinstance(given, str):
+        raise BadArgumentError("extra_lock_patterns is a text: it must be a list of texts")
+    return list(given)
 
 
 def _json(contents: Mapping[str, object]) -> str:

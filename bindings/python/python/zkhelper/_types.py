@@ -187,6 +187,62 @@ class Loss(NamedTuple):
     reason: LossReason
 
 
+class StopReason(enum.Enum):
+    """Why a leader's term has to end."""
+
+    #: The lead was lost: the next leader may start when the grace is over.
+    LOST = "lost"
+    #: By :meth:`Elector.interrupt`. The lead is kept until the term ends; so it is for the reasons below.
+    INTERRUPTED = "interrupted"
+    #: By :meth:`Elector.resign` or :meth:`Term.resign`.
+    RESIGNED = "resigned"
+    #: By :meth:`Elector.close`.
+    CLOSED = "closed"
+
+
+class Stop(NamedTuple):
+    """Why a term has to end, and why the lead was lost, if it was."""
+
+    reason: StopReason
+    loss: LossReason | None
+
+
+def stop(found: tuple[str, int | None]) -> Stop:
+    reason, loss = found
+    return Stop(StopReason(reason), None if loss is None else LossReason(loss))
+
+
+class Standing(enum.Enum):
+    """Whether the leader that a record names still leads."""
+
+    #: Its candidate's node is there.
+    LEADING = "leading"
+    #: Its candidate's node is gone: nobody leads until the next record is written.
+    GONE = "gone"
+    #: Another library wrote the record.
+    UNKNOWN = "unknown"
+
+
+class Leader(NamedTuple):
+    """What a leader's record says: ``data`` is the record, ``token`` the leader's fencing token or ``None`` if another
+    library wrote it, and ``stat.mtime`` when it was written."""
+
+    data: bytes
+    token: int | None
+    standing: Standing
+    stat: Stat
+
+
+class LeaderChange(NamedTuple):
+    """Who leads now; ``None`` if nobody ever did."""
+
+    leader: Leader | None
+
+
+def leader(data: bytes, token: int | None, standing: str, stat: Stat) -> Leader:
+    return Leader(data, token, Standing(standing), stat)
+
+
 def create_flags(ephemeral: bool, sequential: bool, container: bool, ttl: float | None) -> int:
     """The number of a kind of node on the wire."""
     if container:

@@ -13,16 +13,18 @@ import logging
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, TypeAlias, TypeVar
 
-from . import _exit, _journal, _zkhelper, client, events, mutex
-from ._options import client_options, mutex_options
+from . import _exit, _journal, _zkhelper, client, elector, events, mutex
+from ._options import client_options, elector_options, mutex_options
 from ._types import (
     Acl,
     Change,
     Contender,
     Credentials,
     Identity,
+    Leader,
+    LeaderChange,
     Loss,
     LossReason,
     Node,
@@ -30,14 +32,18 @@ from ._types import (
     Stat,
     State,
     StateEvent,
+    Stop,
     Strict,
     WatchEvent,
     create_flags,
+    stop,
     wire,
 )
+from ._zkhelper import Elector as NativeElector
 from ._zkhelper import Hold, Mailbox, Op, Stream
 from ._zkhelper import Mutex as NativeMutex
-from .errors import ClosedError, LockTimeout, NotHeldError, ZkhelperError
+from ._zkhelper import Term as NativeTerm
+from .errors import ClosedError, Interrupted, LockTimeout, NotHeldError, ZkhelperError
 from .mutex import leaving
 
 T = TypeVar("T")
@@ -388,6 +394,195 @@ class Mutex:
         return f"<Mutex {self._path!r}>"
 
 
+class Stopped:
+    """Whether a leader's term has to end: an event, like :class:`asyncio.Event`, that also says why.
+
+    It is set when the lease runs out at the latest, also while the server is frozen or cut off. The grace begins then.
+    """
+
+    def __init__(self, term: NativeTerm) -> None:
+        self._term = term
+
+    @_twin(elector.Stopped.is_set)
+    def is_set(self) -> bool:
+        return self._term.stop() is not None
+
+    def __bool__(self) -> bool:
+        return self.is_set()
+
+    @property
+    def reason(self) -> Stop | None:
+        """Why it has to end; ``None`` if it need not."""
+        found = self._term.stop()
+        return None if found is None else stop(found)
+
+    @_twin(elector.Stopped.wait)
+    async def wait(self, timeout: float | None = None) -> bool:
+        return await _run(self._term.stopped(timeout)) is not None
+
+    def add_callback(self, callback: Callable[[Stop], object]) -> None:
+        """Calls ``callback`` in the event loop with a :class:`~zkhelper.Stop` when the term has to end; soon if it has.
+
+        It may be a coroutine function. What it raises is logged.
+        """
+        stopped = self._term.stopped()
+
+        async def follow() -> None:
+            found = await _run(stopped)
+            if found is not None:
+                await _call(callback, stop(found))
+
+        _spawn(follow())
+
+
+class Term:
+    """A leader's term: what :meth:`Elector.campaign` returns. Leaving ``async with`` on it ends it."""
+
+    def __init__(self, native: NativeTerm, raise_on_loss: bool) -> None:
+        self._native = native
+        self._raise_on_loss = raise_on_loss
+        #: Tells when the term has to end.
+        self.stopped = Stopped(native)
+
+    @property
+    def token(self) -> int:
+        """The fencing token: greater than that of every earlier leader."""
+        return self._native.token
+
+    @_twin(elector.Term.valid_for)
+    def valid_for(self) -> float:
+        return self._native.valid_for()
+
+    @_twin(elector.Term.is_leading)
+    def is_leading(self) -> bool:
+        return self._native.is_leading()
+
+    @_twin(elector.Term.resign)
+    def resign(self) -> bool:
+        return self._native.resign()
+
+    @_twin(elector.Term.end)
+    async def end(self) -> None:
+        await _run(self._native.end())
+
+    async def __aenter__(self) -> Term:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self.end()
+        except ZkhelperError as failure:
+            leaving(failure, error, self._raise_on_loss)
+
+    def __repr__(self) -> str:
+        return f"<Term token={self.token} {'leading' if self.is_leading() else 'not leading'}>"
+
+
+class Task(Protocol):
+    """What a leader does, as an object. Besides ``run`` it may have ``stop(why)``, which is called in the event loop
+    with a :class:`~zkhelper.Stop` when ``run`` has to return, and ``interrupted()``, which is asked after ``run`` and
+    ends the election for this elector by returning true."""
+
+    async def run(self, term: Any) -> object: ...
+
+
+#: A coroutine function of the term, or an object.
+AnyTask: TypeAlias = Callable[[Term], Awaitable[object]] | Task
+
+
+class Elector:
+    """A part in an election, made by :meth:`Client.elector`. Nothing is sent before it campaigns."""
+
+    def __init__(self, native: NativeElector, path: str, raise_on_loss: bool) -> None:
+        self._native = native
+        self._path = path
+        self._raise_on_loss = raise_on_loss
+
+    @property
+    def path(self) -> str:
+        """The path of the election."""
+        return self._path
+
+    @_twin(elector.Elector.campaign)
+    def campaign(self) -> Granted[Term]:
+        return Granted(self._campaign())
+
+    async def _campaign(self) -> Term:
+        return Term(await _run(self._native.campaign()), self._raise_on_loss)
+
+    async def run(self, task: AnyTask) -> None:
+        """Runs a task in each term, and is a candidate again after it ended.
+
+        ``task`` is a coroutine function of the :class:`Term`, or an object with ``run(term)`` (see :class:`Task`). It
+        has to return within the grace once ``term.stopped`` is set. An exception in it is logged, and the next campaign
+        waits a while, longer each time; :exc:`~zkhelper.Interrupted` ends the election for this elector. Returns after
+        that, or after :meth:`interrupt` or :meth:`close`, when the task has ended. Raises what :meth:`campaign` raises
+        but for what passes by itself. Cancelling it cancels the task, and ends the term once that has ended.
+        """
+        course = self._native.course()
+        while True:
+            try:
+                native = await _run(course.next())
+            except (Interrupted, ClosedError):
+                return
+            try:
+                outcome = await self._perform(task, Term(native, False))
+            except BaseException:
+                # Cancelled: the release goes on by itself.
+                native.end()
+                raise
+            try:
+                await _run(course.ended(native, outcome))
+            except (Interrupted, ClosedError):
+                return
+
+    async def _perform(self, task: AnyTask, term: Term) -> str:
+        run, told, interrupted = elector.parts(task)
+        if told is not None:
+            term.stopped.add_callback(told)
+        try:
+            await run(term)
+        except Interrupted:
+            return "interrupted"
+        except Exception:
+            logger.exception("the leader's task of election %r failed", self._path)
+            return "failed"
+        return "interrupted" if interrupted is not None and interrupted() else "done"
+
+    @_twin(elector.Elector.interrupt)
+    def interrupt(self) -> None:
+        self._native.interrupt()
+
+    @_twin(elector.Elector.resign)
+    def resign(self) -> bool:
+        return self._native.resign()
+
+    @_twin(elector.Elector.close)
+    def close(self) -> None:
+        self._native.close()
+
+    @_twin(elector.Elector.is_leading)
+    def is_leading(self) -> bool:
+        return self._native.is_leading()
+
+    @_twin(elector.Elector.leader)
+    async def leader(self) -> Leader | None:
+        return await _run(self._native.leader())
+
+    @_twin(elector.Elector.leaders)
+    def leaders(self) -> Events[LeaderChange]:
+        return Events(self._native.leaders())
+
+    @_twin(elector.Elector.candidates)
+    async def candidates(self) -> list[Contender]:
+        return await _run(self._native.candidates())
+
+    def __repr__(self) -> str:
+        return f"<Elector {self._path!r}>"
+
+
 class Client:
     """A connection to ZooKeeper for tasks of one event loop; its options are those of :class:`zkhelper.Client`.
 
@@ -603,8 +798,43 @@ class Client:
         native = self._native.mutex(path, options)
         return Mutex(native, path, timeout, description, raise_on_loss, on_lost)
 
+    @_twin(client.Client.elector)
+    def elector(
+        self,
+        path: str,
+        *,
+        lease: float | None = None,
+        grace: float | None = None,
+        description: str | None = None,
+        acl: Sequence[Acl] | None = None,
+        contents: Mapping[str, object] | None = None,
+        extra_lock_patterns: Iterable[str] = (),
+        abort_when_overdue: bool = False,
+        min_backoff: float | None = None,
+        max_backoff: float | None = None,
+        clock_drift: float | None = None,
+        raise_on_loss: bool = False,
+        on_overdue: Callable[[int], object] | None = None,
+    ) -> Elector:
+        options = elector_options(
+            description,
+            acl,
+            contents,
+            extra_lock_patterns,
+            lease,
+            grace,
+            abort_when_overdue,
+            min_backoff,
+            max_backoff,
+            clock_drift,
+        )
+        native = self._native.elector(path, options)
+        if on_overdue is not None:
+            _spawn(_follow(native.overdue(), on_overdue))
+        return Elector(native, path, raise_on_loss)
+
     def __repr__(self) -> str:
         return f"<Client session {self.session_id:#x}, {self.state.value}>"
 
 
-__all__ = ["Client", "Events", "Granted", "Held", "Lost", "Mutex"]
+__all__ = ["Client", "Elector", "Events", "Granted", "Held", "Lost", "Mutex", "Stopped", "Task", "Term"]

@@ -8,7 +8,7 @@ from types import TracebackType
 
 from . import _exit, _journal, _zkhelper
 from ._callbacks import Callbacks
-from ._options import client_options, mutex_options
+from ._options import client_options, elector_options, mutex_options
 from ._types import (
     Acl,
     Change,
@@ -25,6 +25,7 @@ from ._types import (
     create_flags,
     wire,
 )
+from .elector import Elector
 from .errors import ClosedError, ZkhelperError
 from .events import Events
 from .mutex import Mutex
@@ -361,6 +362,59 @@ class Client:
         options = mutex_options(acl, contents, extra_lock_patterns, strict, clock_drift)
         native = self._native.mutex(path, options)
         return Mutex(native, path, self._urgent, timeout, description, raise_on_loss, on_lost)
+
+    def elector(
+        self,
+        path: str,
+        *,
+        lease: float | None = None,
+        grace: float | None = None,
+        description: str | None = None,
+        acl: Sequence[Acl] | None = None,
+        contents: Mapping[str, object] | None = None,
+        extra_lock_patterns: Iterable[str] = (),
+        abort_when_overdue: bool = False,
+        min_backoff: float | None = None,
+        max_backoff: float | None = None,
+        clock_drift: float | None = None,
+        raise_on_loss: bool = False,
+        on_overdue: Callable[[int], object] | None = None,
+    ) -> Elector:
+        """A part in an election. Two terms never overlap, whatever the servers do, if all candidates use the same lease
+        and grace, and every task ends within the grace once it was told to.
+
+        ``lease`` (seconds, 10) is how long a leader believes after the last renewal that a quorum committed, ``grace``
+        (seconds, 5; ``math.inf`` gives that promise up) how long a task may take to end. ``abort_when_overdue`` aborts
+        the process where a task outlives its grace; ``on_overdue`` is called with the term's token. ``min_backoff``
+        (0.1) and ``max_backoff`` (60) are the pauses after failures, in seconds. ``raise_on_loss`` says whether
+        leaving ``with`` on a term raises :exc:`~zkhelper.LockLost` after the lead was lost.
+
+        Raises :exc:`~zkhelper.BadPathError`, :exc:`~zkhelper.BadArgumentError`.
+
+        >>> elector = client.elector("/election")
+        >>> def lead(term):
+        ...     print("leads")
+        ...     elector.interrupt()
+        ...     term.stopped.wait()
+        >>> elector.run(lead)
+        leads
+        """
+        options = elector_options(
+            description,
+            acl,
+            contents,
+            extra_lock_patterns,
+            lease,
+            grace,
+            abort_when_overdue,
+            min_backoff,
+            max_backoff,
+            clock_drift,
+        )
+        native = self._native.elector(path, options)
+        if on_overdue is not None:
+            self._urgent.follow(native.overdue(), on_overdue)
+        return Elector(native, path, self._urgent, raise_on_loss)
 
     def __repr__(self) -> str:
         return f"<Client session {self.session_id:#x}, {self.state.value}>"
