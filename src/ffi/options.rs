@@ -117,7 +117,7 @@ fn set_client(options: zkh_client_options, set: impl FnOnce(&mut Options) -> Res
     Ok(())
 }
 
-fn milliseconds(ms: i64) -> Result<Duration> {
+pub(super) fn milliseconds(ms: i64) -> Result<Duration> {
     let ms = u64::try_from(ms).map_err(|_| bad_argument(format!("the time is negative: {ms} ms")))?;
     Ok(Duration::from_millis(ms))
 }
