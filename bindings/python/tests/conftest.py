@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 import zkhelper
 from apache import Apache
 from zkhelper.testing import Server

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+
 import zkhelper
 from conftest import LIMIT, PROVE, fresh_path
 from zkhelper import WatchEvent, WatchEventKind, aio

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+
 import zkhelper
 from apache import free_port
 from conftest import LIMIT, eventually

@@ -5,6 +5,7 @@ import json
 import threading
 
 import pytest
+
 import zkhelper
 from conftest import LIMIT, eventually
 from zkhelper import Client, Standing, Stop, StopReason, aio

@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+
 import zkhelper
 from conftest import LIMIT, eventually, locks
 from zkhelper import Client, LossReason

@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 import zkhelper
 from conftest import LIMIT, PROVE, eventually, fresh_path, locks, run
 from zkhelper import Client
