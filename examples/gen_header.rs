@@ -14,6 +14,7 @@ const SOURCES: &[&str] = &[
     "result",
     "acl",
     "options",
+    "tls",
     "client",
     "nodes",
     "multi",

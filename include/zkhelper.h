@@ -874,6 +874,51 @@ zkh_status zkh_mutex_options_set_strict(struct zkh_mutex_options options,
                                         int64_t delay_ms,
                                         struct zkh_error **err);
 
+// Connects by TLS, and trusts the authorities whose certificates are in a file in PEM form, in the place of
+// any given before. The file is read now. A server's certificate has to be signed by one of them, to be
+// valid now, and to hold the host name or the IP address of the connect string among its subject's
+// alternative names. Nothing else is trusted: for the system's authorities name its bundle, on Debian
+// "/etc/ssl/certs/ca-certificates.crt".
+// Any thread. Errors: ZKH_BAD_ARGUMENT, which names the file; ZKH_UNSUPPORTED in a library that was built
+// without TLS (`make install FEATURES=tls`); ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_client_options_set_tls_ca_file(struct zkh_client_options options,
+                                              const char *path,
+                                              struct zkh_error **err);
+
+// The same as `zkh_client_options_set_tls_ca_file`, from `len` bytes at `pem`, which are copied.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_UNSUPPORTED, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_client_options_set_tls_ca_pem(struct zkh_client_options options,
+                                             const void *pem,
+                                             size_t len,
+                                             struct zkh_error **err);
+
+// Shows servers a client certificate. Both files are in PEM form and read now: the certificate, followed
+// by the intermediate ones there are, and its key, which must not be encrypted. They may be one file. An
+// authority has to be set too, before the options are used.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, which names the file; ZKH_UNSUPPORTED in a library that was built
+// without TLS; ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_client_options_set_tls_certificate_file(struct zkh_client_options options,
+                                                       const char *certificate_path,
+                                                       const char *key_path,
+                                                       struct zkh_error **err);
+
+// The same as `zkh_client_options_set_tls_certificate_file`, from bytes, which are copied.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_UNSUPPORTED, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_client_options_set_tls_certificate_pem(struct zkh_client_options options,
+                                                      const void *certificate,
+                                                      size_t certificate_len,
+                                                      const void *key,
+                                                      size_t key_len,
+                                                      struct zkh_error **err);
+
+// Sets the host name or IP address that every server's certificate has to hold, in the place of that in the
+// connect string: for connect strings of addresses, and for tunnels.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_UNSUPPORTED in a library that was built without TLS;
+// ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_client_options_set_tls_server_name(struct zkh_client_options options,
+                                                  const char *server_name,
+                                                  struct zkh_error **err);
+
 // Connects: makes a client and waits for its first session, at most as long as the option
 // `connect_timeout_ms`. `address` is ZooKeeper's connect string, "host:port,host:port/chroot".
 // `options` may be null. `*client` is null on failure; otherwise the caller frees it.

@@ -11,11 +11,14 @@ def on_lost(loss: zkhelper.Loss) -> None:
 
 
 # "embedded" is a server inside this process, to try things with.
-with zkhelper.Client(sys.argv[1] if len(sys.argv) > 1 else "embedded") as client:
-    # Leaving the block says so if the lock was lost meanwhile.
-    with client.mutex("/zk/demo/watchful", timeout=5, description="careful work", on_lost=on_lost) as held:
-        for step in range(1, 4):
-            # A step that takes a second at most is begun only if a second is left.
-            if held.lost or held.valid_for() < 1:
-                break
-            print(f"step {step} under token {held.token}")
+address = sys.argv[1] if len(sys.argv) > 1 else "embedded"
+# Leaving the block says so if the lock was lost meanwhile.
+with (
+    zkhelper.Client(address) as client,
+    client.mutex("/zk/demo/watchful", timeout=5, description="careful work", on_lost=on_lost) as held,
+):
+    for step in range(1, 4):
+        # A step that takes a second at most is begun only if a second is left.
+        if held.lost or held.valid_for() < 1:
+            break
+        print(f"step {step} under token {held.token}")

@@ -50,11 +50,13 @@ mod session;
 #[cfg(feature = "simulation")]
 pub mod simulation;
 mod state;
+mod tls;
 mod watches;
 
 pub use hosts::{ConnectString, Host};
 pub use options::{Auth, Options, Reattach, WhileSuspended};
 pub use state::{State, StateEvent};
+pub use tls::Tls;
 
 use crate::error::{Code, Error, Result};
 use crate::path;
@@ -69,6 +71,7 @@ use runtime::{IoThread, Runtime};
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Duration;
+use tls::Connector;
 use tokio::sync::mpsc;
 
 /// A connection to ZooKeeper: one session at a time, a new one after each that is lost.
@@ -299,15 +302,17 @@ impl Client {
     /// addresses tried. The one word `embedded` starts or joins this process's own server, which is for
     /// development and tests and keeps everything in memory.
     ///
-    /// Fails with [`Code::BAD_ADDRESS`], with [`Code::BAD_ARGUMENT`] for options that cannot work, and with
-    /// [`Code::OUT_OF_RESOURCES`] where no thread can be started.
+    /// Fails with [`Code::BAD_ADDRESS`], with [`Code::BAD_ARGUMENT`] for options that cannot work, with
+    /// [`Code::UNSUPPORTED`] for TLS in a build without it, and with [`Code::OUT_OF_RESOURCES`] where no thread
+    /// can be started.
     pub fn new(address: &str, options: Options) -> Result<Self> {
+        let connector = options.tls.as_ref().map(|tls| connector(tls, address)).transpose()?;
         let io = IoThread::get()?;
         let embedded = (address == EMBEDDED).then(embedded_address).transpose()?;
         let address = embedded.as_deref().unwrap_or(address);
         let interval = options.renew_interval;
         let inner = Inner::new(address, options, Box::new(io.clone()))?;
-        io.spawn(Box::pin(Driver::new(Arc::clone(&inner))));
+        io.spawn(Box::pin(Driver::new(Arc::clone(&inner), connector)));
         let keeper = Arc::new(Keeper::new(interval));
         let shared = Arc::new(Shared { inner });
         Ok(Self { zk: shared.clone(), shared, keeper })
@@ -479,6 +484,15 @@ impl Client {
 /// The address of this process's own server; nothing else is, least of all an empty one: a replica with
 /// an unset variable must not lead a world of its own.
 const EMBEDDED: &str = "embedded";
+
+/// What makes the connections to these servers secure.
+fn connector(tls: &Tls, address: &str) -> Result<Connector> {
+    if address == EMBEDDED {
+        let text = "the embedded server speaks no TLS: leave the option tls out";
+        return Err(Error::new(Code::BAD_ARGUMENT).during("connect", None).because(text));
+    }
+    Connector::new(tls, &ConnectString::parse(address)?.hosts)
+}
 
 #[cfg(feature = "embedded")]
 fn embedded_address() -> Result<String> {

@@ -37,5 +37,6 @@ mod request;
 pub mod result;
 pub mod server;
 pub mod stat;
+pub mod tls;
 pub mod version;
 pub mod watch;

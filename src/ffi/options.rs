@@ -107,7 +107,10 @@ pub extern "C" fn zkh_client_options_free(options: zkh_client_options) -> zkh_st
     })
 }
 
-fn set_client(options: zkh_client_options, set: impl FnOnce(&mut Options) -> Result<()>) -> Result<()> {
+pub(super) fn set_client(
+    options: zkh_client_options,
+    set: impl FnOnce(&mut Options) -> Result<()>,
+) -> Result<()> {
     let options = handles::get::<ClientOptions>(options.id)?;
     let mut options = options.0.lock();
     let mut changed = options.clone();

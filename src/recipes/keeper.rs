@@ -100,6 +100,7 @@ impl Kept {
 
     fn lease_end(&self, fate: &Fate) -> Time {
         match self.lease {
+            Some(lease) if mutated(Mutant::StrictLeaseFromPings) => self.zk.session().last_heard + lease,
             Some(lease) => fate.renewed + lease,
             None => {
                 let view = self.zk.session();
@@ -436,8 +437,12 @@ impl Keeper {
         if nodes.is_empty() {
             return false;
         }
-        let unwatched: Vec<_> =
-            nodes.iter().filter(|kept| kept.fate.lock().watched_on != Some(connection)).cloned().collect();
+        let by_name = mutated(Mutant::RenewsByName);
+        let unwatched: Vec<_> = nodes
+            .iter()
+            .filter(|kept| kept.fate.lock().watched_on != Some(connection) && !by_name)
+            .cloned()
+            .collect();
         let reads: Vec<_> = unwatched
             .iter()
             .map(|kept| {
@@ -483,7 +488,7 @@ impl Keeper {
                 None => {
                     for kept in &frame {
                         let mut fate = kept.fate.lock();
-                        if fate.lost.is_none() && fate.watched_on == Some(answer.connection) {
+                        if fate.lost.is_none() && (fate.watched_on == Some(answer.connection) || by_name) {
                             let renewed =
                                 if mutated(Mutant::LeaseFromAnswer) { zk.now() } else { answer.sent_at };
                             fate.renewed = fate.renewed.max(renewed);

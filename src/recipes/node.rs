@@ -35,6 +35,11 @@ impl LockNode {
         }
     }
 
+    /// A node of this session without a number.
+    pub(super) fn plain(path: &str, stat: &Stat, session: i64) -> Self {
+        Self { path: path.to_owned(), sequence: 0, czxid: stat.czxid, session }
+    }
+
     pub(super) fn name(&self) -> &str {
         path::name(&self.path)
     }
@@ -67,16 +72,23 @@ pub(super) fn is_session_over(error: &Error) -> bool {
 
 /// A pause that grows from call to call.
 #[derive(Debug)]
-pub(super) struct Pause(Duration);
+pub(super) struct Pause {
+    next: Duration,
+    most: Duration,
+}
 
 impl Pause {
     pub(super) fn new() -> Self {
-        Self(PAUSE)
+        Self::up_to(MAX_PAUSE)
+    }
+
+    pub(super) fn up_to(most: Duration) -> Self {
+        Self { next: PAUSE, most }
     }
 
     pub(super) async fn rest(&mut self, zk: &Arc<dyn Zk>) {
-        let until = zk.now() + self.0;
-        self.0 = (self.0 * 2).min(MAX_PAUSE);
+        let until = zk.now() + self.next;
+        self.next = (self.next * 2).min(self.most);
         zk.sleep_until(until).await;
     }
 }
@@ -109,9 +121,10 @@ pub(super) async fn remove(zk: Arc<dyn Zk>, node: LockNode, mut doubt: bool) -> 
             Code::NO_NODE => return Removal::Gone,
             _ if is_session_over(&error) => return Removal::SessionOver,
             _ if !is_passing(&error) => {
-                log::error!("the lock node could not be removed and stays while its session lives: {error}");
+                log::error!("the node could not be removed and stays while its session lives: {error}");
                 return Removal::Refused(error);
             }
+            _ if mutated(Mutant::RemovesOnce) => return Removal::Gone,
             _ => {}
         }
         // Whoever finds the name taken by another node must leave that one alone.
@@ -153,7 +166,7 @@ pub(super) async fn recover(
 }
 
 /// Commits a transaction behind everything that the session sent before.
-fn barrier(
+pub(super) fn barrier(
     zk: &Arc<dyn Zk>,
     parent: &str,
     session: i64,
@@ -172,6 +185,9 @@ fn barrier(
 }
 
 async fn look(zk: &Arc<dyn Zk>, parent: &str, id: &str, session: i64) -> Result<Option<(String, Stat)>> {
+    if mutated(Mutant::AdoptsEarlierSession) {
+        return look_on_any_session(zk, parent, id).await;
+    }
     let barrier = barrier(zk, parent, session);
     let ephemerals = zk.ephemerals(parent, step(zk, session));
     match barrier.await {
@@ -204,6 +220,19 @@ async fn look(zk: &Arc<dyn Zk>, parent: &str, id: &str, session: i64) -> Result<
             Ok(_) => {}
             Err(error) if matches!(error.code(), Code::NO_NODE | Code::NO_AUTH) => {}
             Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// An error put back: the node may be of a session that is over, and go with it.
+async fn look_on_any_session(zk: &Arc<dyn Zk>, parent: &str, id: &str) -> Result<Option<(String, Stat)>> {
+    let (names, _) = zk.children(parent, OpOptions::default()).await?;
+    for at in names.iter().map(|name| path::join(parent, name)) {
+        if let Ok((data, stat)) = zk.get(&at, OpOptions::default()).await
+            && contents::has_id(&data, id)
+        {
+            return Ok(Some((at, stat)));
         }
     }
     Ok(None)

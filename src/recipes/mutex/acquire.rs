@@ -166,6 +166,10 @@ impl Inner {
                     _ => Err(Setback::Again),
                 };
             }
+            // The count of creations stays at its end, and the name made of it is taken.
+            Err(error) if error.code() == Code::NODE_EXISTS => {
+                return Err(self.exhausted(&format!("{LOCK_PREFIX}{}", i32::MAX)).into());
+            }
             Err(error) if error.code() == Code::OUTCOME_UNKNOWN => {
                 // It is not safe to go on before this is known: the node may be there.
                 let recovery = node::recover(&self.zk, &self.path, &id, session);
@@ -188,11 +192,15 @@ impl Inner {
             Err(error) => return Err(error.into()),
         };
         let Some((path, stat, sent)) = created else { return Err(Setback::Again) };
+        let session = if mutated(Mutant::AdoptsEarlierSession) { self.zk.session().id } else { session };
         let node = LockNode::new(path, &stat, session, &self.options.extra_lock_patterns)?;
         let mut knowledge = Knowledge::default();
         match self.wait_turn(waiting, &node, sent, list, parent, &mut knowledge).await {
             Ok(keeping) => Ok((keeping, knowledge.mark)),
             Err(setback) => {
+                if mutated(Mutant::TimeoutLeavesNode) {
+                    return Err(setback);
+                }
                 // A waiter that goes away says that it never held; it makes nobody else wait.
                 self.clean_up(self.give_up(node, knowledge.mark)).await;
                 Err(setback)
@@ -245,10 +253,9 @@ impl Inner {
         contender::contenders(names, &self.options.extra_lock_patterns)
     }
 
-    pub(super) fn exhausted(&self, own: &LockNode) -> Error {
+    pub(super) fn exhausted(&self, name: &str) -> Error {
         Error::new(Code::SEQUENCE_EXHAUSTED).because(format!(
-            "the server gave out {:?}; reset the lock, or delete {:?}, while nobody uses it: it is made anew with numbers from 0",
-            own.name(),
+            "the server gave out {name:?}; reset the lock, or delete {:?}, while nobody uses it: it is made anew with numbers from 0",
             self.path
         ))
     }

@@ -3,6 +3,7 @@
 use super::Inner;
 use super::strict::{Mark, leave};
 use crate::error::{Code, Error, Result};
+use crate::mutant::{Mutant, mutated};
 use crate::proto::{MultiOp, MultiResult};
 use crate::recipes::keeper::{Keeping, Kept, Loss};
 use crate::recipes::node::{self, Removal};
@@ -111,7 +112,7 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        if let Some(inner) = self.inner.take()
+        if let Some(inner) = self.inner.take().filter(|_| !mutated(Mutant::DroppedHoldStays))
             && let Some(held) = inner.take_held(self.token)
         {
             inner.release_behind(held);
@@ -139,6 +140,9 @@ pub(super) async fn guarded(
     }
     let own = kept.node.path.clone();
     let mut guarded = vec![MultiOp::Check { path: own.clone(), version: -1 }];
+    if mutated(Mutant::GuardWithoutCheck) {
+        guarded = vec![MultiOp::Check { path: "/".to_owned(), version: -1 }];
+    }
     guarded.extend(ops);
     match zk.multi(guarded, OpOptions::default().on(kept.node.session)).await {
         Ok(mut results) => Ok(results.drain(1..).collect()),

@@ -69,11 +69,15 @@ impl Inner {
         let context = |error: Error| Setback::Fail(error.during("lock", Some(&self.path)));
         let refuse = |why: String| Err(context(Error::new(Code::BAD_ARGUMENT).because(why)));
         match (ParentData::parse(&data, stat.czxid), self.options.strict) {
-            (ParentData::Marker(marker), Some(strict)) if marker.delay != strict.delay => refuse(format!(
-                "the delay of this path is {} ms, not {} ms",
-                marker.delay.as_millis(),
-                strict.delay.as_millis()
-            )),
+            (ParentData::Marker(marker), Some(strict))
+                if marker.delay != strict.delay && !mutated(Mutant::DelayNotCompared) =>
+            {
+                refuse(format!(
+                    "the delay of this path is {} ms, not {} ms",
+                    marker.delay.as_millis(),
+                    strict.delay.as_millis()
+                ))
+            }
             (ParentData::Marker(marker), _) => {
                 knowledge.mark = Some(Mark { marker, version: stat.version });
                 Ok(true)
@@ -131,7 +135,7 @@ impl Inner {
         if mark.marker.is_clean_before(own.sequence, &knowledge.outlived) {
             return Ok(());
         }
-        let drift = self.options.clock_drift;
+        let drift = if mutated(Mutant::DriftIgnored) { 0.0 } else { self.options.clock_drift };
         let until = seen + mark.marker.delay.mul_f64((1.0 + drift) / (1.0 - drift));
         log::info!(
             "lock {:?}: not every holder before {} is known to have left cleanly: waiting {} ms",

@@ -57,8 +57,8 @@ impl Inner {
         parent: Option<impl Future<Output = Result<(Vec<u8>, Stat)>>>,
         knowledge: &mut Knowledge,
     ) -> Result<Keeping, Setback> {
-        if !(0..=LAST_SEQUENCE).contains(&own.sequence) {
-            return Err(self.exhausted(own).into());
+        if !(0..=LAST_SEQUENCE).contains(&own.sequence) && !mutated(Mutant::SequenceNotRefused) {
+            return Err(self.exhausted(own.name()).into());
         }
         let mut keeping = None;
         let mut seen = waiting.with(both(list, parent)).await?;
@@ -84,7 +84,7 @@ impl Inner {
             };
             let Some(before) = before else { break now };
             if before.sequence == own.sequence {
-                return Err(self.exhausted(own).into());
+                return Err(self.exhausted(own.name()).into());
             }
             if waiting.try_only {
                 return Err(Error::new(Code::TIMEOUT).because("somebody else was first").into());
@@ -124,6 +124,9 @@ impl Inner {
         let mut all = self.contenders(names);
         let count = all.iter().position(|c| c.name == own.name())?;
         all.truncate(count);
+        if mutated(Mutant::AbsentIsOutlived) {
+            knowledge.outlived.add(0, own.sequence.saturating_sub(1));
+        }
         let numbers = all.iter().map(|c| c.sequence).chain([own.sequence]);
         knowledge.outlived.add_gaps(numbers);
         Some(Place { before: all.pop(), count })
