@@ -73,7 +73,7 @@ test)
     # What is tested is what was installed, not what lies in the repository.
     cd bindings/python/tests
     "$bin/python" ../tools/make_errors.py --check
-    quietly "$bin/python" -m mypy.stubtest --allowlist stubtest-allowed.txt zkhelper
+    quietly "$bin/python" -m mypy.stubtest --allowlist stubtest-allowed.txt zkhelper._zkhelper
     ZKHELPER_WHEELS=$here/wheels ZKHELPER_RELEASE=$target/release "$bin/pytest" --quiet "$@"
     ;;
 *)

@@ -8,13 +8,17 @@ use crate::errors::{OrRaise, refuse};
 use crate::home::AtHome;
 use crate::mutex::Mutex;
 use crate::op::{Op, start};
+use crate::pid_node::PidNode;
+use crate::queue_lock::QueueLock;
 use crate::stream::{Source, Stream};
+use crate::tree::Tree;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use zkhelper::client::{Auth, Options, Reattach, WhileSuspended};
+use zkhelper::client::{Auth, Options, Reattach, Tls, WhileSuspended};
 use zkhelper::proto::{Request, Response, WatchMode};
 use zkhelper::zk::{OpOptions, Watch};
 use zkhelper::{Code, Error, Zk};
@@ -66,6 +70,10 @@ fn client_options(given: &Bound<'_, PyDict>) -> PyResult<Options> {
     })?;
     option(given, "reattach", |(session_id, password, last_zxid): (i64, PyBackedBytes, i64)| {
         options.reattach = Some(Reattach { session_id, password: password.to_vec(), last_zxid });
+        Ok(())
+    })?;
+    option(given, "tls", |tls| {
+        options.tls = Some(tls_of(tls).or_raise(py)?);
         Ok(())
     })?;
     options.validate().or_raise(py)?;
@@ -303,5 +311,53 @@ impl Client {
     /// A part in an election; `options` are those of `zkhelper.Client.elector`.
     fn elector(&self, py: Python<'_>, path: &str, options: &Bound<'_, PyDict>) -> PyResult<Elector> {
         Elector::new(py, self.client(py)?, path, options)
+    }
+
+    /// A queue lock; `options` are those of `zkhelper.Client.queue_lock`.
+    fn queue_lock(&self, py: Python<'_>, path: &str, options: &Bound<'_, PyDict>) -> PyResult<QueueLock> {
+        QueueLock::new(py, self.client(py)?, path, options)
+    }
+
+    /// Makes a pid node, which is its value; `options` are those of `zkhelper.Client.pid_node`.
+    fn pid_node(
+        &self,
+        py: Python<'_>,
+        path: String,
+        data: PyBackedBytes,
+        options: &Bound<'_, PyDict>,
+    ) -> PyResult<Op> {
+        PidNode::create(py, self.client(py)?, path, data.to_vec(), options)
+    }
+
+    fn tree(&self, py: Python<'_>) -> PyResult<Tree> {
+        Ok(Tree::new(self.client(py)?))
+    }
+}
+
+/// What `zkhelper.Tls` has: each a file's path or the bytes themselves.
+type TlsArgument = (
+    (Option<PathBuf>, Option<PyBackedBytes>),
+    Option<((Option<PathBuf>, Option<PyBackedBytes>), (Option<PathBuf>, Option<PyBackedBytes>))>,
+    Option<String>,
+);
+
+fn tls_of((ca, identity, server_name): TlsArgument) -> zkhelper::Result<Tls> {
+    let mut tls = match ca {
+        (Some(file), _) => Tls::new().ca_file(file)?,
+        (None, Some(pem)) => Tls::new().ca_pem(&pem)?,
+        (None, None) => Tls::new(),
+    };
+    tls = match identity {
+        Some(((Some(certificate), _), (Some(key), _))) => tls.certificate_file(certificate, key)?,
+        Some(((_, Some(certificate)), (_, Some(key)))) => tls.certificate_pem(&certificate, &key)?,
+        Some(_) => {
+            let why = "TLS: certificate and key are either both files or both bytes";
+            return Err(Error::new(Code::BAD_ARGUMENT).because(why));
+        }
+        None => tls,
+    };
+    match server_name {
+        Some(name) => tls.server_name(&name),
+        None => Ok(tls),
     }
 }

@@ -11,7 +11,7 @@ use zkhelper::embedded::SessionInfo;
 use zkhelper::proto::{Acl, ClientInfo, CreateMode, EventType, MultiOp, MultiResult, Stat};
 use zkhelper::recipes::mutex::ContenderInfo;
 use zkhelper::zk::{WatchEvent, WatchEventKind};
-use zkhelper::{Code, Error, Leader, Standing, State, StateEvent};
+use zkhelper::{Code, Error, Leader, Matches, PidEvent, Standing, State, StateEvent};
 
 /// Makes an object of a class of `zkhelper._types`, which is looked up once.
 macro_rules! make {
@@ -89,6 +89,20 @@ pub(crate) fn contenders<'py>(py: Python<'py>, list: Vec<ContenderInfo>) -> PyRe
         })
         .collect::<PyResult<_>>()?;
     Ok(PyList::new(py, list)?.into_any())
+}
+
+pub(crate) fn matches<'py>(py: Python<'py>, found: Matches) -> PyResult<Bound<'py, PyAny>> {
+    let unreadable: Vec<_> =
+        found.unreadable.iter().map(|error| exception(py, error).into_value(py)).collect();
+    make!(py, "Matches", found.paths, unreadable)
+}
+
+pub(crate) fn pid_event<'py>(py: Python<'py>, event: &PidEvent) -> PyResult<Bound<'py, PyAny>> {
+    match event {
+        PidEvent::Made { czxid, session } => make!(py, "PidMade", czxid, session),
+        PidEvent::Lost(loss) => make!(py, "pid_lost", *loss as i32),
+        PidEvent::Refused(error) => make!(py, "PidRefused", exception(py, error).into_value(py)),
+    }
 }
 
 pub(crate) fn identities<'py>(py: Python<'py>, list: Vec<ClientInfo>) -> PyResult<Bound<'py, PyAny>> {

@@ -14,8 +14,11 @@ mod journal;
 mod mailbox;
 mod mutex;
 mod op;
+mod pid_node;
+mod queue_lock;
 mod server;
 mod stream;
+mod tree;
 
 use pyo3::prelude::*;
 use zkhelper::error::CODES;
@@ -36,15 +39,23 @@ mod _zkhelper {
     #[pymodule_export]
     use super::op::Op;
     #[pymodule_export]
+    use super::pid_node::PidNode;
+    #[pymodule_export]
+    use super::queue_lock::{QueueHold, QueueLock};
+    #[pymodule_export]
     use super::server::Server;
     #[pymodule_export]
     use super::stream::Stream;
+    #[pymodule_export]
+    use super::tree::{Tree, has_wildcard, is_directory};
     use super::*;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         journal::install();
         module.add("VERSION", env!("CARGO_PKG_VERSION"))?;
+        module.add("FILE", zkhelper::acl::FILE)?;
+        module.add("DIRECTORY", zkhelper::acl::DIRECTORY)?;
         // The one table of codes, from which `errors.py` is made.
         let codes: Vec<_> =
             CODES.iter().map(|info| (info.code.number(), info.name, info.meaning, info.retriable)).collect();

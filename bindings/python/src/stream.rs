@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
 use zkhelper::client::WatchStream;
 use zkhelper::zk::{Watch, WatchEvent};
-use zkhelper::{Code, Error, Leader, Result, StateEvent, Zk};
+use zkhelper::{Code, Error, Leader, PidEvent, Result, StateEvent, Zk};
 
 /// An event of any kind.
 pub(crate) enum Event {
@@ -20,6 +20,7 @@ pub(crate) enum Event {
     Watch(WatchEvent),
     Leader(Result<Option<Leader>>),
     Overdue(i64),
+    Pid(PidEvent),
 }
 
 impl Event {
@@ -30,6 +31,7 @@ impl Event {
             Self::Leader(Ok(leader)) => convert::leader_change(py, leader.clone()),
             Self::Leader(Err(error)) => Err(exception(py, error)),
             Self::Overdue(token) => convert::plain(py, *token),
+            Self::Pid(event) => convert::pid_event(py, event),
         }
     }
 }
@@ -41,6 +43,7 @@ pub(crate) enum Source {
     Once(Option<Watch>),
     Leaders(mpsc::UnboundedReceiver<Result<Option<Leader>>>),
     Overdue(mpsc::UnboundedReceiver<i64>),
+    Pid(mpsc::UnboundedReceiver<PidEvent>),
 }
 
 impl Source {
@@ -50,6 +53,7 @@ impl Source {
             Self::Stays(events) => events.next().await.map(Event::Watch),
             Self::Leaders(events) => events.recv().await.map(Event::Leader),
             Self::Overdue(events) => events.recv().await.map(Event::Overdue),
+            Self::Pid(events) => events.recv().await.map(Event::Pid),
             Self::Once(watch) => {
                 let event = watch.as_mut()?.await;
                 *watch = None;

@@ -59,7 +59,7 @@ def test_the_examples_in_the_documentation_are_true(name: str) -> None:
             with Server() as server, Client(server.address) as client:
                 for parent in ["/locks"]:
                     client.create(parent)
-                test.globs = {"zkhelper": zkhelper, "client": client, **vars(zkhelper)}
+                test.globs = {"zkhelper": zkhelper, "client": client, "os": os, **vars(zkhelper)}
                 output: list[str] = []
                 if doctest.DocTestRunner().run(test, out=output.append).failed:
                     failures.append("".join(output))
@@ -127,13 +127,13 @@ def test_a_fresh_environment_with_the_wheel_takes_a_lock_and_needs_nothing_else(
     (wheel,) = Path(os.environ["ZKHELPER_WHEELS"]).glob("*.whl")
     assert "-cp311-abi3-" in wheel.name
     venv.create(tmp_path / "venv", with_pip=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--no-index", "--disable-pip-version-check", wheel]
+    python = str(tmp_path / "venv" / "bin" / "python")
+    install = [python, "-m", "pip", "install", "--quiet", "--no-index", "--disable-pip-version-check", str(wheel)]
     subprocess.run(install, check=True, timeout=LIMIT * 2)
     program = (EXAMPLES / "python" / "lock.py").read_text()
     assert len([line for line in program.splitlines() if line.strip()]) <= 10
     # No compiler and no Java on the path.
-    command = [python, EXAMPLES / "python" / "lock.py", "embedded"]
+    command = [python, str(EXAMPLES / "python" / "lock.py"), "embedded"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=True, env={"PATH": ""})
     assert done.stdout.startswith("held;")
 

@@ -23,8 +23,13 @@ from ._types import (
     LeaderChange,
     Loss,
     LossReason,
+    Matches,
     Node,
     Perms,
+    PidEvent,
+    PidLost,
+    PidMade,
+    PidRefused,
     SessionInfo,
     SetData,
     Standing,
@@ -34,15 +39,20 @@ from ._types import (
     Stop,
     StopReason,
     Strict,
+    Tls,
     WatchEvent,
     WatchEventKind,
 )
 from ._zkhelper import VERSION as __version__
+from ._zkhelper import has_wildcard, is_directory
 from .client import Client
 from .elector import Elector, Stopped, Task, Term
 from .errors import *  # noqa: F403 - a class for each code
 from .events import Events
 from .mutex import Held, Lost, Mutex
+from .pid_node import PidNode
+from .queue_lock import QueueHeld, QueueLock
+from .tree import Tree
 
 __all__ = [
     "Acl",
@@ -63,9 +73,17 @@ __all__ = [
     "Loss",
     "LossReason",
     "Lost",
+    "Matches",
     "Mutex",
     "Node",
     "Perms",
+    "PidEvent",
+    "PidLost",
+    "PidMade",
+    "PidNode",
+    "PidRefused",
+    "QueueHeld",
+    "QueueLock",
     "SessionInfo",
     "SetData",
     "Standing",
@@ -78,10 +96,14 @@ __all__ = [
     "Strict",
     "Task",
     "Term",
+    "Tls",
+    "Tree",
     "WatchEvent",
     "WatchEventKind",
     "__version__",
     "errors",
+    "has_wildcard",
+    "is_directory",
     "testing",
 ]
 __all__ += errors.__all__

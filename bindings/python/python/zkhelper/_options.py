@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from ._types import Acl, Credentials, Strict
+from ._types import Acl, Credentials, Strict, Tls
 from .errors import BadArgumentError
 
 
@@ -20,8 +20,10 @@ def client_options(
     reattach: Credentials | None,
     renew_interval: float | None,
     clock_drift: float | None,
+    tls: Tls | None,
 ) -> dict[str, object]:
     return {
+        "tls": None if tls is None else tls._wire(),
         "session_timeout": session_timeout,
         "connect_timeout": connect_timeout,
         "operation_timeout": operation_timeout,
@@ -75,6 +77,22 @@ def elector_options(
         "max_backoff": max_backoff,
         "clock_drift": clock_drift,
     }
+
+
+def queue_lock_options(
+    prefix: str | None, acl: Sequence[Acl] | None, contents: Mapping[str, object] | None
+) -> dict[str, object]:
+    return {"prefix": prefix, "acl": acl, "contents": None if contents is None else _json(contents)}
+
+
+def pid_node_options(acl: Sequence[Acl] | None, take_over: str | None, wait: float | None) -> dict[str, object]:
+    return {"acl": acl, "take_over": take_over, "wait": wait}
+
+
+def patterns(given: Iterable[str]) -> list[str]:
+    if isinstance(given, str):
+        raise BadArgumentError("patterns is a text: it must be a list of texts")
+    return list(given)
 
 
 def _texts(given: Iterable[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
@@ -22,6 +23,9 @@ class Perms(enum.IntFlag):
     DELETE = 8
     ADMIN = 16
     ALL = 31
+    #: All but creating and deleting nodes below it.
+    FILE = 19
+    DIRECTORY = 31
 
 
 class Acl(NamedTuple):
@@ -110,6 +114,69 @@ class Strict(NamedTuple):
 
     lease: float = 10.0
     delay: float = 10.0
+
+
+@dataclass(frozen=True)
+class Tls:
+    """How servers are reached by TLS. Everything is in PEM form: a file's path, or the bytes themselves.
+
+    A server's certificate has to be signed by one of the authorities in ``ca``, and to hold the name or the address of
+    the connect string, or ``server_name``; there is no way to leave that out. ``certificate`` and ``key`` show the
+    server who this is.
+    """
+
+    ca: str | os.PathLike[str] | bytes
+    certificate: str | os.PathLike[str] | bytes | None = None
+    key: str | os.PathLike[str] | bytes | None = None
+    server_name: str | None = None
+
+    def _wire(self) -> object:
+        if (self.certificate is None) != (self.key is None):
+            raise BadArgumentError("TLS: certificate and key belong together")
+        identity = None if self.certificate is None else (_file_or_bytes(self.certificate), _file_or_bytes(self.key))
+        return _file_or_bytes(self.ca), identity, self.server_name
+
+
+def _file_or_bytes(given: str | os.PathLike[str] | bytes | None) -> tuple[str | None, bytes | None]:
+    if given is None or isinstance(given, bytes):
+        return None, given
+    return os.fspath(given), None
+
+
+class Matches(NamedTuple):
+    """What a glob found: the paths for each pattern in turn, sorted for each, and an exception for each node whose
+    children may not be listed."""
+
+    paths: list[str]
+    unreadable: list[ZkhelperError]
+
+
+class PidMade(NamedTuple):
+    """A pid node is there: its czxid, and the session that keeps it."""
+
+    czxid: int
+    session: int
+
+
+class PidLost(NamedTuple):
+    """A pid node is gone, and is being made again, unless the client was closed."""
+
+    reason: LossReason
+
+
+class PidRefused(NamedTuple):
+    """A pid node cannot be made for now, and is tried again: somebody's node stands in the way, or the server refuses
+    it."""
+
+    reason: ZkhelperError
+
+
+#: What became of a pid node.
+PidEvent: TypeAlias = PidMade | PidLost | PidRefused
+
+
+def pid_lost(reason: int) -> PidLost:
+    return PidLost(LossReason(reason))
 
 
 class State(enum.Enum):

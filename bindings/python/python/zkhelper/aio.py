@@ -10,13 +10,15 @@ import asyncio
 import inspect
 import itertools
 import logging
+import os
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, Protocol, TypeAlias, TypeVar
 
-from . import _exit, _journal, _zkhelper, client, elector, events, mutex
-from ._options import client_options, elector_options, mutex_options
+from . import _exit, _journal, _zkhelper, client, elector, events, mutex, pid_node, queue_lock, tree
+from ._options import client_options, elector_options, mutex_options, pid_node_options, queue_lock_options
+from ._options import patterns as checked
 from ._types import (
     Acl,
     Change,
@@ -27,22 +29,28 @@ from ._types import (
     LeaderChange,
     Loss,
     LossReason,
+    Matches,
     Node,
+    PidEvent,
     Read,
     Stat,
     State,
     StateEvent,
     Stop,
     Strict,
+    Tls,
     WatchEvent,
     create_flags,
     stop,
     wire,
 )
 from ._zkhelper import Elector as NativeElector
-from ._zkhelper import Hold, Mailbox, Op, Stream
+from ._zkhelper import Hold, Mailbox, Op, QueueHold, Stream
 from ._zkhelper import Mutex as NativeMutex
+from ._zkhelper import PidNode as NativePidNode
+from ._zkhelper import QueueLock as NativeQueueLock
 from ._zkhelper import Term as NativeTerm
+from ._zkhelper import Tree as NativeTree
 from .errors import ClosedError, Interrupted, LockTimeout, NotHeldError, ZkhelperError
 from .mutex import leaving
 
@@ -297,6 +305,25 @@ class Held:
         return f"<Held token={self.token} {'held' if self.is_held() else 'not held'}>"
 
 
+class _Entered(Generic[T]):
+    """What each task entered by ``async with`` on an object that many may use."""
+
+    def __init__(self) -> None:
+        self._stacks: dict[asyncio.Task[Any] | None, list[T]] = {}
+
+    def push(self, held: T) -> T:
+        self._stacks.setdefault(asyncio.current_task(), []).append(held)
+        return held
+
+    def pop(self) -> T:
+        task = asyncio.current_task()
+        stack = self._stacks[task]
+        held = stack.pop()
+        if not stack:
+            del self._stacks[task]
+        return held
+
+
 class Mutex:
     """A distributed lock on one path, made by :meth:`Client.mutex`. Nobody has it before it is locked.
 
@@ -320,8 +347,7 @@ class Mutex:
         self._raise_on_loss = raise_on_loss
         self._on_lost = on_lost
         self._held: Held | None = None
-        # What each task entered by `async with`.
-        self._entered: dict[asyncio.Task[Any] | None, list[Held]] = {}
+        self._entered: _Entered[Held] = _Entered()
 
     @property
     def path(self) -> str:
@@ -376,19 +402,12 @@ class Mutex:
         self._native.close()
 
     async def __aenter__(self) -> Held:
-        held = await self.lock()
-        self._entered.setdefault(asyncio.current_task(), []).append(held)
-        return held
+        return self._entered.push(await self.lock())
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        task = asyncio.current_task()
-        stack = self._entered[task]
-        held = stack.pop()
-        if not stack:
-            del self._entered[task]
-        await held.__aexit__(kind, error, trace)
+        await self._entered.pop().__aexit__(kind, error, trace)
 
     def __repr__(self) -> str:
         return f"<Mutex {self._path!r}>"
@@ -583,6 +602,212 @@ class Elector:
         return f"<Elector {self._path!r}>"
 
 
+class QueueHeld:
+    """A turn in a queue: what :meth:`QueueLock.lock` returns. Leaving ``async with`` on it releases it."""
+
+    def __init__(self, hold: QueueHold) -> None:
+        self._hold = hold
+
+    @property
+    def token(self) -> int:
+        """The czxid of its node: greater than that of every earlier one with the same prefix."""
+        return self._hold.token
+
+    @_twin(queue_lock.QueueHeld.release)
+    async def release(self) -> None:
+        await _run(self._hold.release())
+
+    async def __aenter__(self) -> QueueHeld:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self.release()
+        except ZkhelperError as failure:
+            leaving(failure, error, True)
+
+    def __repr__(self) -> str:
+        return f"<QueueHeld token={self.token}>"
+
+
+class QueueLock:
+    """A lock whose holder is the node with the lowest name in a queue, made by :meth:`Client.queue_lock`.
+
+    It is for queues whose nodes have another purpose besides. There is no lease: who has to know how long a lock may be
+    trusted takes a :class:`Mutex`.
+    """
+
+    def __init__(self, native: NativeQueueLock, path: str, timeout: float | None, description: str) -> None:
+        self._native = native
+        self._path = path
+        self._timeout = timeout
+        self._description = description
+        self._held: QueueHeld | None = None
+        self._entered: _Entered[QueueHeld] = _Entered()
+
+    @property
+    def path(self) -> str:
+        """The queue."""
+        return self._path
+
+    @_twin(queue_lock.QueueLock.obtain)
+    async def obtain(self, name: str, timeout: float | None = -1) -> None:
+        await _run(self._native.obtain(name, self._timeout if timeout == -1 else timeout))
+
+    @_twin(queue_lock.QueueLock.lock)
+    def lock(self, timeout: float | None = -1, description: str | None = None) -> Granted[QueueHeld]:
+        return Granted(self._lock(timeout, description))
+
+    async def _lock(self, timeout: float | None, description: str | None) -> QueueHeld:
+        limit = self._timeout if timeout == -1 else timeout
+        text = self._description if description is None else description
+        held = QueueHeld(await _run(self._native.lock(limit, text)))
+        self._held = held
+        return held
+
+    @_twin(queue_lock.QueueLock.try_lock)
+    async def try_lock(self, description: str | None = None) -> QueueHeld | None:
+        try:
+            return await self.lock(0, description)
+        except LockTimeout:
+            return None
+
+    @_twin(queue_lock.QueueLock.unlock)
+    async def unlock(self) -> None:
+        held, self._held = self._held, None
+        if held is None:
+            raise NotHeldError(f"unlock {self._path!r}: the lock is not held", self._path, "unlock")
+        await held.release()
+
+    @_twin(queue_lock.QueueLock.interrupt)
+    def interrupt(self) -> None:
+        self._native.interrupt()
+
+    @_twin(queue_lock.QueueLock.close)
+    def close(self) -> None:
+        self._native.close()
+
+    async def __aenter__(self) -> QueueHeld:
+        return self._entered.push(await self.lock())
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._entered.pop().__aexit__(kind, error, trace)
+
+    def __repr__(self) -> str:
+        return f"<QueueLock {self._path!r}>"
+
+
+class PidNode:
+    """A node that exists while its owner lives and is connected, made by :meth:`Client.pid_node`.
+
+    After a session change it is made again, with the same permissions. Leaving ``async with`` on it removes it, and so
+    does dropping it.
+    """
+
+    def __init__(self, native: NativePidNode, path: str) -> None:
+        self._native = native
+        self._path = path
+
+    @property
+    def path(self) -> str:
+        """Its path."""
+        return self._path
+
+    @_twin(pid_node.PidNode.is_there)
+    def is_there(self) -> bool:
+        return self._native.is_there()
+
+    @_twin(pid_node.PidNode.events)
+    def events(self) -> Events[PidEvent]:
+        return Events(self._native.events())
+
+    @_twin(pid_node.PidNode.close)
+    async def close(self) -> None:
+        await _run(self._native.close())
+
+    async def __aenter__(self) -> PidNode:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<PidNode {self._path!r}>"
+
+
+class Tree:
+    """Operations on whole trees of nodes, made by :meth:`Client.tree`. Many requests are under way at once.
+
+    They take as long as the tree is large. Cancelled, what was not sent by then has no effect.
+    """
+
+    def __init__(self, native: NativeTree) -> None:
+        self._native = native
+
+    @_twin(tree.Tree.exists)
+    async def exists(self, path: str) -> bool:
+        return await _run(self._native.exists(path))
+
+    @_twin(tree.Tree.create)
+    async def create(
+        self,
+        path: str,
+        data: bytes = b"",
+        *,
+        acl: Sequence[Acl] | None = None,
+        ephemeral: bool = False,
+        sequential: bool = False,
+        container: bool = False,
+    ) -> str:
+        return await _run(self._native.create(path, data, acl, create_flags(ephemeral, sequential, container, None)))
+
+    @_twin(tree.Tree.create_all)
+    async def create_all(
+        self,
+        nodes: Iterable[tuple[str, bytes]],
+        *,
+        acl: Sequence[Acl] | None = None,
+        ephemeral: bool = False,
+        sequential: bool = False,
+        container: bool = False,
+    ) -> list[str | ZkhelperError]:
+        flags = create_flags(ephemeral, sequential, container, None)
+        return await _run(self._native.create_all(list(nodes), acl, flags))
+
+    @_twin(tree.Tree.create_or_update)
+    async def create_or_update(
+        self,
+        path: str,
+        data: bytes,
+        *,
+        acl: Sequence[Acl] | None = None,
+        ephemeral: bool = False,
+        sequential: bool = False,
+        container: bool = False,
+        recursive: bool = True,
+    ) -> str:
+        flags = create_flags(ephemeral, sequential, container, None)
+        return await _run(self._native.create_or_update(path, data, acl, flags, recursive))
+
+    @_twin(tree.Tree.children)
+    async def children(self, path: str) -> list[str]:
+        return await _run(self._native.children(path))
+
+    @_twin(tree.Tree.delete)
+    async def delete(self, path: str, version: int = -1) -> None:
+        await _run(self._native.delete(path, version))
+
+    @_twin(tree.Tree.glob)
+    async def glob(self, patterns: Iterable[str]) -> Matches:
+        return await _run(self._native.glob(checked(patterns)))
+
+
 class Client:
     """A connection to ZooKeeper for tasks of one event loop; its options are those of :class:`zkhelper.Client`.
 
@@ -604,6 +829,7 @@ class Client:
         reattach: Credentials | None = None,
         renew_interval: float | None = None,
         clock_drift: float | None = None,
+        tls: Tls | None = None,
         on_state: Callable[[StateEvent], object] | None = None,
     ) -> None:
         _journal.start()
@@ -618,6 +844,7 @@ class Client:
             reattach,
             renew_interval,
             clock_drift,
+            tls,
         )
         self._native = _zkhelper.Client(hosts, options)
         self._connect_timeout = 10.0 if connect_timeout is None else connect_timeout
@@ -833,8 +1060,64 @@ class Client:
             _spawn(_follow(native.overdue(), on_overdue))
         return Elector(native, path, raise_on_loss)
 
+    @_twin(client.Client.queue_lock)
+    def queue_lock(
+        self,
+        path: str,
+        *,
+        timeout: float | None = None,
+        description: str = "",
+        prefix: str | None = None,
+        acl: Sequence[Acl] | None = None,
+        contents: Mapping[str, object] | None = None,
+    ) -> QueueLock:
+        native = self._native.queue_lock(path, queue_lock_options(prefix, acl, contents))
+        return QueueLock(native, path, timeout, description)
+
+    @_twin(client.Client.pid_node)
+    def pid_node(
+        self,
+        path: str,
+        data: bytes | None = None,
+        *,
+        acl: Sequence[Acl] | None = None,
+        take_over: str | None = None,
+        wait: float | None = None,
+        on_event: Callable[[PidEvent], object] | None = None,
+    ) -> Granted[PidNode]:
+        options = pid_node_options(acl, take_over, wait)
+        content = str(os.getpid()).encode() if data is None else data
+        return Granted(self._pid_node(self._native.pid_node(path, content, options), path, on_event))
+
+    async def _pid_node(
+        self, op: Op[NativePidNode], path: str, on_event: Callable[[PidEvent], object] | None
+    ) -> PidNode:
+        native = await _run(op)
+        if on_event is not None:
+            _spawn(_follow(native.events(), on_event))
+        return PidNode(native, path)
+
+    @_twin(client.Client.tree)
+    def tree(self) -> Tree:
+        return Tree(self._native.tree())
+
     def __repr__(self) -> str:
         return f"<Client session {self.session_id:#x}, {self.state.value}>"
 
 
-__all__ = ["Client", "Elector", "Events", "Granted", "Held", "Lost", "Mutex", "Stopped", "Task", "Term"]
+__all__ = [
+    "Client",
+    "Elector",
+    "Events",
+    "Granted",
+    "Held",
+    "Lost",
+    "Mutex",
+    "PidNode",
+    "QueueHeld",
+    "QueueLock",
+    "Stopped",
+    "Task",
+    "Term",
+    "Tree",
+]

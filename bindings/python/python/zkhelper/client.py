@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 
 from . import _exit, _journal, _zkhelper
 from ._callbacks import Callbacks
-from ._options import client_options, elector_options, mutex_options
+from ._options import client_options, elector_options, mutex_options, pid_node_options, queue_lock_options
 from ._types import (
     Acl,
     Change,
@@ -16,11 +17,13 @@ from ._types import (
     Identity,
     Loss,
     Node,
+    PidEvent,
     Read,
     Stat,
     State,
     StateEvent,
     Strict,
+    Tls,
     WatchEvent,
     create_flags,
     wire,
@@ -29,6 +32,9 @@ from .elector import Elector
 from .errors import ClosedError, ZkhelperError
 from .events import Events
 from .mutex import Mutex
+from .pid_node import PidNode
+from .queue_lock import QueueLock
+from .tree import Tree
 
 logger = logging.getLogger("zkhelper")
 
@@ -62,6 +68,8 @@ class Client:
         how often the locks of this client are renewed, one write for all of them
     ``clock_drift`` (0.01)
         how much faster or slower than another machine's this machine's clock may run, as a fraction
+    ``tls``
+        a :class:`~zkhelper.Tls`, to connect by TLS
     ``on_state``
         is called with every :class:`~zkhelper.StateEvent`, the present state first
 
@@ -89,6 +97,7 @@ class Client:
         reattach: Credentials | None = None,
         renew_interval: float | None = None,
         clock_drift: float | None = None,
+        tls: Tls | None = None,
         on_state: Callable[[StateEvent], object] | None = None,
     ) -> None:
         _journal.start()
@@ -103,6 +112,7 @@ class Client:
             reattach,
             renew_interval,
             clock_drift,
+            tls,
         )
         self._native = _zkhelper.Client(hosts, options)
         self._connect_timeout = 10.0 if connect_timeout is None else connect_timeout
@@ -415,6 +425,61 @@ class Client:
         if on_overdue is not None:
             self._urgent.follow(native.overdue(), on_overdue)
         return Elector(native, path, self._urgent, raise_on_loss)
+
+    def queue_lock(
+        self,
+        path: str,
+        *,
+        timeout: float | None = None,
+        description: str = "",
+        prefix: str | None = None,
+        acl: Sequence[Acl] | None = None,
+        contents: Mapping[str, object] | None = None,
+    ) -> QueueLock:
+        """A lock on a queue, the parent of the nodes that wait. ``prefix`` goes before the number in the names of nodes
+        that the lock makes itself, by default ``lock-``; ``timeout`` (seconds) and ``description`` are for ``with``.
+
+        >>> with client.queue_lock("/jobs", timeout=5) as turn:
+        ...     turn.token > 0
+        True
+        """
+        native = self._native.queue_lock(path, queue_lock_options(prefix, acl, contents))
+        return QueueLock(native, path, timeout, description)
+
+    def pid_node(
+        self,
+        path: str,
+        data: bytes | None = None,
+        *,
+        acl: Sequence[Acl] | None = None,
+        take_over: str | None = None,
+        wait: float | None = None,
+        on_event: Callable[[PidEvent], object] | None = None,
+    ) -> PidNode:
+        """Makes a node that says that this process lives, and keeps it from then on; its parent has to exist. Its data
+        are by default the process's number.
+
+        A node in the way is waited for, at most ``wait`` seconds, by default one and a half session timeouts: a dead
+        owner's goes by then. ``take_over`` says whose may be replaced: "never" (the default), "dead" (one that no
+        session keeps), or "live". ``on_event`` is called with every :class:`~zkhelper.PidMade`,
+        :class:`~zkhelper.PidLost` and :class:`~zkhelper.PidRefused`.
+
+        Raises :exc:`~zkhelper.NodeExistsError` for a live owner's node, :exc:`~zkhelper.NoNodeError`.
+
+        >>> with client.pid_node("/pid") as node:
+        ...     node.is_there(), int(client.get("/pid").data) == os.getpid()
+        (True, True)
+        """
+        options = pid_node_options(acl, take_over, wait)
+        content = str(os.getpid()).encode() if data is None else data
+        native = self._native.pid_node(path, content, options).wait()
+        if on_event is not None:
+            self._callbacks.follow(native.events(), on_event)
+        return PidNode(native, path)
+
+    def tree(self) -> Tree:
+        """Operations on whole trees of nodes: creating with parents, deleting, listing, glob."""
+        return Tree(self._native.tree())
 
     def __repr__(self) -> str:
         return f"<Client session {self.session_id:#x}, {self.state.value}>"

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
+from typing import Generic, TypeVar
 
 from ._callbacks import Callbacks
 from ._types import Change, Contender, Loss, LossReason, Stat, wire
@@ -136,6 +137,28 @@ def leaving(failure: ZkhelperError, error: BaseException | None, raise_on_loss: 
         raise failure
 
 
+H = TypeVar("H")
+
+
+class Entered(Generic[H]):
+    """What each thread entered by ``with`` on an object that many may use."""
+
+    def __init__(self) -> None:
+        self._stacks: dict[int, list[H]] = {}
+
+    def push(self, held: H) -> H:
+        self._stacks.setdefault(threading.get_ident(), []).append(held)
+        return held
+
+    def pop(self) -> H:
+        thread = threading.get_ident()
+        stack = self._stacks[thread]
+        held = stack.pop()
+        if not stack:
+            del self._stacks[thread]
+        return held
+
+
 class Mutex:
     """A distributed lock on one path, made by :meth:`zkhelper.Client.mutex`. Nobody has it before it is locked.
 
@@ -165,8 +188,7 @@ class Mutex:
         self._raise_on_loss = raise_on_loss
         self._on_lost = on_lost
         self._held: Held | None = None
-        # What each thread entered by `with`.
-        self._entered: dict[int, list[Held]] = {}
+        self._entered: Entered[Held] = Entered()
 
     @property
     def path(self) -> str:
@@ -238,19 +260,12 @@ class Mutex:
         self._native.close()
 
     def __enter__(self) -> Held:
-        held = self.lock()
-        self._entered.setdefault(threading.get_ident(), []).append(held)
-        return held
+        return self._entered.push(self.lock())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        thread = threading.get_ident()
-        stack = self._entered[thread]
-        held = stack.pop()
-        if not stack:
-            del self._entered[thread]
-        held.__exit__(kind, error, trace)
+        self._entered.pop().__exit__(kind, error, trace)
 
     def __repr__(self) -> str:
         return f"<Mutex {self._path!r}>"
