@@ -58,7 +58,7 @@ def test_a_queue_lock_makes_its_own_node(client: Client, other: Client, path: st
 def test_a_pid_node_is_there_while_its_owner_lives(client: Client, other: Client, path: str) -> None:
     client.tree().create(path)
     at = f"{path}/pid"
-    with client.pid_node(at, acl=[Acl.world(Perms.FILE)]) as node:
+    with client.pid_node(at, acl=[Acl.world(Perms.FILE)], wait=0.2) as node:
         assert node.is_there()
         assert int(other.get(at).data) == os.getpid()
         assert other.get_acl(at)[0] == [Acl.world(Perms.FILE)]
@@ -230,7 +230,8 @@ def tls_front(server: Server, certificates: Path) -> Iterator[str]:
 
 def test_tls_with_files_and_bytes_and_its_errors(certificates: Path) -> None:
     with Server() as server, tls_front(server, certificates) as address:
-        for ca in [certificates / "ca.pem", (certificates / "ca.pem").read_bytes()]:
+        authorities: list[Path | bytes] = [certificates / "ca.pem", (certificates / "ca.pem").read_bytes()]
+        for ca in authorities:
             with Client(address, tls=zkhelper.Tls(ca)) as client, client.mutex("/lock", timeout=LIMIT) as held:
                 assert held.is_held()
         wrong = zkhelper.Tls(certificates / "another.pem")
