@@ -56,7 +56,7 @@ pub enum Mutant {
     StrictLeaseFromPings,
     /// Renews a node by its name, without a look whose it is.
     RenewsByName,
-    /// Takes a `sync` for a proof that the session lives.
+    /// Renews with a `sync`, and takes it for a proof that the session lives.
     SyncProves,
     /// Takes one write's answer for a proof that the leader began the session's time anew.
     OneAnswerProves,
