@@ -117,6 +117,41 @@
 // The same, with a sequence number.
 #define ZKH_CREATE_PERSISTENT_SEQUENTIAL_TTL 6
 
+// Once: the node's data are set, or it is deleted. There must be a node.
+#define ZKH_WATCH_DATA 1
+
+// Once: the node is created, its data are set, or it is deleted. There need be no node.
+#define ZKH_WATCH_EXISTS 2
+
+// Once: a child of the node is created or deleted, or the node itself is deleted. There must be a node.
+#define ZKH_WATCH_CHILDREN 3
+
+// Until it is freed: everything that the three others see. There need be no node. Servers from 3.6 on know it.
+#define ZKH_WATCH_PERSISTENT 4
+
+// Until it is freed: a node is created, set or deleted, at the path or anywhere below it. There need be no
+// node. Servers from 3.6 on know it.
+#define ZKH_WATCH_RECURSIVE 5
+
+// The node was created.
+#define ZKH_EVENT_CREATED 1
+
+// The node was deleted.
+#define ZKH_EVENT_DELETED 2
+
+// The node's data were set.
+#define ZKH_EVENT_DATA_CHANGED 3
+
+// A child of the node was created or deleted.
+#define ZKH_EVENT_CHILDREN_CHANGED 4
+
+// The watch's session is over, or the server would not arm it again: nothing more comes of a watch for one event.
+#define ZKH_EVENT_SESSION_LOST 101
+
+// The connection was away: a watch that stays is armed again, but events may have been missed. Read again what
+// you rely on.
+#define ZKH_EVENT_MAY_HAVE_MISSED 102
+
 // Nothing proved in time that the lock was still held.
 #define ZKH_LOSS_LEASE_RAN_OUT 1
 
@@ -128,6 +163,42 @@
 
 // The client was closed.
 #define ZKH_LOSS_CLIENT_CLOSED 4
+
+// Nothing proved in time that the lead was still held. The next leader may start when the grace is over.
+#define ZKH_STOP_LEASE_RAN_OUT 1
+
+// The leader's session was over. The next leader may start when the grace is over.
+#define ZKH_STOP_SESSION_OVER 2
+
+// The leader's node was deleted. The next leader may start when the grace is over.
+#define ZKH_STOP_NODE_DELETED 3
+
+// The client was closed. The next leader may start when the grace is over.
+#define ZKH_STOP_CLIENT_CLOSED 4
+
+// By `zkh_elector_interrupt`. The lead is kept until the task has ended.
+#define ZKH_STOP_INTERRUPTED 5
+
+// By `zkh_elector_resign`. The lead is kept until the task has ended.
+#define ZKH_STOP_RESIGNED 6
+
+// By `zkh_elector_close` or `zkh_elector_free`. The lead is kept until the task has ended.
+#define ZKH_STOP_CLOSED 7
+
+// The task ended well: the elector stands again.
+#define ZKH_TASK_DONE 0
+
+// The task failed: the elector stands again after a pause that grows from failure to failure.
+#define ZKH_TASK_FAILED 1
+
+// The record's leader leads: its candidate's node is there.
+#define ZKH_STANDING_LEADING 1
+
+// The record's leader is gone: nobody leads until the next record is written.
+#define ZKH_STANDING_GONE 2
+
+// The record was written by another library, and does not say which candidate wrote it.
+#define ZKH_STANDING_UNKNOWN 3
 
 // Any request.
 #define ZKH_OPERATION_ANY 0
@@ -201,6 +272,11 @@
 // What went wrong, made by the function that failed. It is not changed once it is made, so any
 // thread may read it; whoever received it through an `err` parameter frees it with `zkh_error_free`.
 typedef struct zkh_error zkh_error;
+
+// What a leader's record says. It is not changed once it is made, so any thread may read it. Whoever
+// received it through a `leader` parameter frees it with `zkh_leader_free`; one that a callback is shown
+// belongs to the library.
+typedef struct zkh_leader zkh_leader;
 
 // What an operation answered: which of the parts below it has is said at the operation. It is not changed
 // once it is made, so any thread may read it. Whoever received it through a `result` parameter frees it
@@ -316,6 +392,18 @@ typedef struct zkh_multi {
     uint64_t id;
 } zkh_multi;
 
+// Something happened: `event` is one of `ZKH_EVENT_…`, `path` the node it happened to, or the watch's own where
+// it is about none. `path` belongs to the library and is gone when the callback returns. It is called on a
+// thread of the library, one at a time and in order; what waits is refused in it with `ZKH_WOULD_DEADLOCK`. It
+// must not throw.
+typedef void (*zkh_watch_fn)(void *user_data, int32_t event, const char *path);
+
+// A watch. Made by `zkh_client_watch`, ended by `zkh_watch_free`.
+typedef struct zkh_watch {
+    // Zero is null.
+    uint64_t id;
+} zkh_watch;
+
 // A distributed lock on one path. Whoever locks the same path, from any language and any machine, is
 // excluded, other handles of this process too. Any number of threads may use one at once: a second lock on
 // one handle queues behind the first. Made by `zkh_mutex_new`, freed by `zkh_mutex_free`.
@@ -327,6 +415,58 @@ typedef struct zkh_mutex {
 // A lock that was held is lost: its fencing token, and why, one of `ZKH_LOSS_…`. It is called on a thread
 // that runs nothing but these; what waits is refused in it with `ZKH_WOULD_DEADLOCK`. It must not throw.
 typedef void (*zkh_lost_fn)(void *user_data, int64_t token, int32_t reason);
+
+// How an elector behaves. Made by `zkh_elector_options_new`, freed by `zkh_elector_options_free`; an
+// elector copies it, so it may be used for several, changed in between, and freed at once.
+typedef struct zkh_elector_options {
+    // Zero is null.
+    uint64_t id;
+} zkh_elector_options;
+
+// A part in an election: one leads among all that take part, from any language and any machine. Any
+// number of threads may use one at once; it leads in one term at a time. Made by `zkh_elector_new`, freed
+// by `zkh_elector_free`.
+typedef struct zkh_elector {
+    // Zero is null.
+    uint64_t id;
+} zkh_elector;
+
+// The task of a leader: works until it is told to stop or has ended by itself, and answers with
+// `ZKH_TASK_DONE`, or any other number for a failure. It is called on the thread that called
+// `zkh_elector_run`, and may wait. It must not throw.
+typedef int32_t (*zkh_task_run_fn)(void *user_data, int64_t token);
+
+// Tells the task to stop, once, with one of `ZKH_STOP_…`; the task has the grace to return from then on.
+// It is called on the library's thread for urgent news while the task still runs, and returns at once: what
+// waits is refused in it with `ZKH_WOULD_DEADLOCK`. It must not throw.
+typedef void (*zkh_task_stop_fn)(void *user_data, int64_t token, int32_t reason);
+
+// Asked after the task ended, on the same thread: whether it was interrupted, which ends the election for
+// this elector. It must not throw.
+typedef bool (*zkh_task_interrupted_fn)(void *user_data);
+
+// The elector leads: with this fencing token, and for at least so many milliseconds if nothing renews it
+// further. It is called on a thread of the library; what waits is refused in it with
+// `ZKH_WOULD_DEADLOCK`. It must not throw.
+typedef void (*zkh_elected_fn)(void *user_data, int64_t token, int64_t valid_ms);
+
+// The elector has to stop leading, for one of `ZKH_STOP_…`: the work of the leader has to be over when
+// this returns, at the latest by the end of the grace. It is called on a thread of the elector's own, also while
+// `elected` still runs. What waits is refused in it with `ZKH_WOULD_DEADLOCK`. It must not throw.
+typedef void (*zkh_deposed_fn)(void *user_data, int64_t token, int32_t reason);
+
+// A task has outlived its grace after the lead was lost: its fencing token. It is called on a thread that
+// runs nothing but such news; what waits is refused in it with `ZKH_WOULD_DEADLOCK`. It must not throw.
+typedef void (*zkh_overdue_fn)(void *user_data, int64_t token);
+
+// Who leads, as the completion of a call and as news. It is called on a thread of the library.
+// `leader` is null where nobody ever led, and where `status` is not `ZKH_OK`; `error` is null unless it
+// is. Both belong to the library and are gone when the callback returns. What waits is refused in it with
+// `ZKH_WOULD_DEADLOCK`. It must not throw.
+typedef void (*zkh_leader_fn)(void *user_data,
+                              zkh_status status,
+                              const struct zkh_leader *leader,
+                              const struct zkh_error *error);
 
 // An in-memory ZooKeeper server inside this process, for development and tests: nothing is kept on disk,
 // nobody but this machine can connect, one process is the whole ensemble. Every client may use it, also of
@@ -606,7 +746,7 @@ void zkh_result_free(struct zkh_result *result);
 zkh_status zkh_acl_new(int32_t acl_preset, struct zkh_acl *acl, struct zkh_error **err);
 
 // Adds an entry: `permissions` is a sum of `ZKH_PERM_…`; `scheme` and `id` say whom they are for, such as
-// "world" and "anyone", "auth" and "", "digest" and "user:<base64 of the SHA-1 of user:password>", "ip" and
+// "world" and "anyone", "auth" and "", "digest" and "user:" with the SHA-1 of "user:password" in base64, "ip" and
 // "10.0.0.0/8".
 // Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
 zkh_status zkh_acl_add(struct zkh_acl acl,
@@ -679,6 +819,18 @@ zkh_status zkh_client_options_add_auth(struct zkh_client_options options,
                                        size_t len,
                                        struct zkh_error **err);
 
+// Lets the client attach to a session that another client has or had, instead of asking for a new one: what
+// `zkh_client_credentials` gave there. `last_zxid` is 0 if it is not known. Where the session is over, that is
+// told as a loss (`ZKH_STATE_LOST`), and a new one is made. `password` is copied.
+// Any thread. Errors: ZKH_BAD_ARGUMENT where `session_id` is 0 or `last_zxid` is negative; ZKH_BAD_HANDLE,
+// ZKH_FORKED.
+zkh_status zkh_client_options_set_reattach(struct zkh_client_options options,
+                                           int64_t session_id,
+                                           const void *password,
+                                           size_t len,
+                                           int64_t last_zxid,
+                                           struct zkh_error **err);
+
 // Makes mutex options with the defaults. `*options` is null on failure. The caller frees it.
 // Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_OUT_OF_RESOURCES.
 zkh_status zkh_mutex_options_new(struct zkh_mutex_options *options, struct zkh_error **err);
@@ -721,6 +873,51 @@ zkh_status zkh_mutex_options_set_strict(struct zkh_mutex_options options,
                                         int64_t lease_ms,
                                         int64_t delay_ms,
                                         struct zkh_error **err);
+
+// Connects by TLS, and trusts the authorities whose certificates are in a file in PEM form, in the place of
+// any given before. The file is read now. A server's certificate has to be signed by one of them, to be
+// valid now, and to hold the host name or the IP address of the connect string among its subject's
+// alternative names. Nothing else is trusted: for the system's authorities name its bundle, on Debian
+// "/etc/ssl/certs/ca-certificates.crt".
+// Any thread. Errors: ZKH_BAD_ARGUMENT, which names the file; ZKH_UNSUPPORTED in a library that was built
+// without TLS (`make install FEATURES=tls`); ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_client_options_set_tls_ca_file(struct zkh_client_options options,
+                                              const char *path,
+                                              struct zkh_error **err);
+
+// The same as `zkh_client_options_set_tls_ca_file`, from `len` bytes at `pem`, which are copied.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_UNSUPPORTED, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_client_options_set_tls_ca_pem(struct zkh_client_options options,
+                                             const void *pem,
+                                             size_t len,
+                                             struct zkh_error **err);
+
+// Shows servers a client certificate. Both files are in PEM form and read now: the certificate, followed
+// by the intermediate ones there are, and its key, which must not be encrypted. They may be one file. An
+// authority has to be set too, before the options are used.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, which names the file; ZKH_UNSUPPORTED in a library that was built
+// without TLS; ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_client_options_set_tls_certificate_file(struct zkh_client_options options,
+                                                       const char *certificate_path,
+                                                       const char *key_path,
+                                                       struct zkh_error **err);
+
+// The same as `zkh_client_options_set_tls_certificate_file`, from bytes, which are copied.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_UNSUPPORTED, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_client_options_set_tls_certificate_pem(struct zkh_client_options options,
+                                                      const void *certificate,
+                                                      size_t certificate_len,
+                                                      const void *key,
+                                                      size_t key_len,
+                                                      struct zkh_error **err);
+
+// Sets the host name or IP address that every server's certificate has to hold, in the place of that in the
+// connect string: for connect strings of addresses, and for tunnels.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_UNSUPPORTED in a library that was built without TLS;
+// ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_client_options_set_tls_server_name(struct zkh_client_options options,
+                                                  const char *server_name,
+                                                  struct zkh_error **err);
 
 // Connects: makes a client and waits for its first session, at most as long as the option
 // `connect_timeout_ms`. `address` is ZooKeeper's connect string, "host:port,host:port/chroot".
@@ -786,8 +983,8 @@ zkh_status zkh_client_close_async(struct zkh_client client,
 // Frees a client; null is left alone. Calls of other threads that wait on it end with ZKH_CLOSED, and so
 // do its asynchronous ones: their callbacks, and a running state callback, are over when this returns,
 // except inside a callback, where it does not wait for them. So do not hold a lock meanwhile that a callback
-// takes. Its mutexes stay usable, and the session lives until the last of them is freed or the client was
-// closed; it is then ended in the background.
+// takes. Its mutexes and watches stay usable, and the session lives until the last of them is freed or the
+// client was closed; it is then ended in the background.
 // Any thread, also in callbacks. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
 zkh_status zkh_client_free(struct zkh_client client);
 
@@ -796,6 +993,20 @@ int32_t zkh_client_state(struct zkh_client client);
 
 // The present session's id; 0 while there is none and where the handle is dead. Any thread.
 int64_t zkh_client_session_id(struct zkh_client client);
+
+// Gives what another client, also of another process, needs to attach to the present session
+// (`zkh_client_options_set_reattach`): its id, its password and the last transaction that was seen. `*len`
+// takes the password's length in bytes, which is 16; `*session_id` is 0 while there is no session. The password is a secret. A
+// session has one connection: while two clients use it, each takes it from the other in turn. A client that is closed or
+// freed ends its session; a process that dies leaves it to whoever attaches in time.
+// Any thread. Errors: ZKH_BAD_ARGUMENT where `size` bytes are too few, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_client_credentials(struct zkh_client client,
+                                  int64_t *session_id,
+                                  void *password,
+                                  size_t size,
+                                  size_t *len,
+                                  int64_t *last_zxid,
+                                  struct zkh_error **err);
 
 // Adds credentials, to this connection and every later one, and waits until the server has taken them.
 // For the scheme "digest", `data` is "user:password". `data` is copied. Refused credentials end the client.
@@ -1176,6 +1387,52 @@ zkh_status zkh_multi_read_async(struct zkh_client client,
                                 struct zkh_op *op,
                                 struct zkh_error **err);
 
+// Watches a node, and reads it in the same request, so that no change is missed in between. `kind` is one of
+// `ZKH_WATCH_…`. The result is that of `zkh_client_get`, `zkh_client_exists` or `zkh_client_children`; with a
+// watch that stays it has nothing in it. `result` may be null; `*result` and `*watch` are null on failure;
+// otherwise the caller frees both.
+// `callback` may be called before this has returned. A watch for one event is over after it; it survives
+// reconnects, and ends with its session, which is told (`ZKH_EVENT_SESSION_LOST`). A watch that stays survives
+// new sessions too; after each reconnect it tells that it may have missed events
+// (`ZKH_EVENT_MAY_HAVE_MISSED`). It ends without a word when the client is closed.
+// `user_data` is destroyed by `destroy`, which may be null, after the last event or when the watch is freed.
+// Servers before 3.9 keep only the later of a persistent and a recursive watch of one client on one path.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_NO_NODE, ZKH_NO_AUTH, ZKH_UNIMPLEMENTED.
+zkh_status zkh_client_watch(struct zkh_client client,
+                            const char *path,
+                            int32_t kind,
+                            zkh_watch_fn callback,
+                            void *user_data,
+                            zkh_destroy_fn destroy,
+                            struct zkh_watch *watch,
+                            struct zkh_result **result,
+                            struct zkh_error **err);
+
+// The same, without waiting: `armed` gets the outcome, on the same thread as `callback` and before it is called
+// for the first time; `armed_data` is destroyed by `armed_destroy`. `*watch` is there at once, and null if the
+// call itself fails; otherwise the caller frees it, also where the watch could not be armed. Freeing it before
+// it is armed ends the call with ZKH_CLOSED. `op`, which may be null, takes a handle to cancel it by.
+// `destroy` and `armed_destroy` may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_client_watch_async(struct zkh_client client,
+                                  const char *path,
+                                  int32_t kind,
+                                  zkh_watch_fn callback,
+                                  void *user_data,
+                                  zkh_destroy_fn destroy,
+                                  struct zkh_watch *watch,
+                                  zkh_result_fn armed,
+                                  void *armed_data,
+                                  zkh_destroy_fn armed_destroy,
+                                  struct zkh_op *op,
+                                  struct zkh_error **err);
+
+// Ends and frees a watch; null is left alone. Its callbacks are over when this returns, and its `user_data`
+// is destroyed, except inside a callback, where it does not wait for them: none is begun any more, and the
+// destruction follows. So do not hold a lock meanwhile that a callback takes. The server forgets it in the background.
+// Any thread, also in callbacks. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_watch_free(struct zkh_watch watch);
+
 // Makes a lock on `path`, not yet taken. Nothing is sent. `options` may be null. `*mutex` is null on
 // failure; otherwise the caller frees it.
 // Any thread, also in callbacks. Errors: ZKH_BAD_PATH, which names the rule that the path breaks;
@@ -1287,6 +1544,207 @@ size_t zkh_mutex_path(struct zkh_mutex mutex, char *buffer, size_t size);
 // meanwhile that a callback takes.
 // Any thread, also in callbacks. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
 zkh_status zkh_mutex_free(struct zkh_mutex mutex);
+
+// Makes elector options with the defaults. `*options` is null on failure. The caller frees it.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_elector_options_new(struct zkh_elector_options *options, struct zkh_error **err);
+
+// Frees elector options; null is left alone. Any thread. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_elector_options_free(struct zkh_elector_options options);
+
+// Sets the access control list of the candidates' nodes, of the leader's record and of the parents that
+// have to be made; it is copied. Null is the default: anyone may do everything. Candidates need CREATE,
+// DELETE, READ and WRITE.
+// Any thread. Errors: ZKH_BAD_ARGUMENT where the list is empty; ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_elector_options_set_acl(struct zkh_elector_options options,
+                                       const struct zkh_acl *acl,
+                                       struct zkh_error **err);
+
+// Sets further keys of the JSON object in the candidate's node and the leader's record, as the text of a
+// JSON object. The keys hostname, pid, desc, id, token and candidate are the library's.
+// Any thread. Errors: ZKH_BAD_ARGUMENT unless it is a JSON object; ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_elector_options_set_contents_json(struct zkh_elector_options options,
+                                                 const char *json,
+                                                 struct zkh_error **err);
+
+// Sets the `desc` of the candidate's node and the leader's record. Default "election".
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_elector_options_set_description(struct zkh_elector_options options,
+                                               const char *description,
+                                               struct zkh_error **err);
+
+// Adds what goes before the sequence number in the names of another library's candidates; see
+// `zkh_mutex_options_add_extra_lock_pattern`.
+// Any thread. Errors: ZKH_BAD_ARGUMENT where it is empty or has a "/"; ZKH_BAD_UTF8, ZKH_BAD_HANDLE,
+// ZKH_FORKED.
+zkh_status zkh_elector_options_add_extra_lock_pattern(struct zkh_elector_options options,
+                                                      const char *pattern,
+                                                      struct zkh_error **err);
+
+// Sets, in milliseconds, how long a leader believes after it sent the last renewal that a quorum committed,
+// and how long its task may take to end after it was told to stop; -1 as the grace is for ever, and
+// gives up the promise that two leaders' tasks never overlap. After a leader that did not leave cleanly the next one
+// waits for both together, so every candidate of an election has to use the same. Default 10000 and
+// 5000.
+// Any thread. Errors: ZKH_BAD_ARGUMENT unless lease_ms is at least 100 and both together are at most
+// 86400000; ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_elector_options_set_lease_ms(struct zkh_elector_options options,
+                                            int64_t lease_ms,
+                                            int64_t grace_ms,
+                                            struct zkh_error **err);
+
+// Sets whether the process is aborted when a task outlives its grace after the lead was lost, which is when
+// the next leader may have started: 1 aborts it, 0 only reports it. Default 0.
+// Any thread. Errors: ZKH_BAD_ARGUMENT for another number, or where the grace is for ever; ZKH_BAD_HANDLE,
+// ZKH_FORKED.
+zkh_status zkh_elector_options_set_abort_when_overdue(struct zkh_elector_options options,
+                                                      int32_t abort,
+                                                      struct zkh_error **err);
+
+// Sets, in milliseconds, the pause before the next candidacy after a term that failed: it begins with
+// `min_ms` and doubles up to `max_ms`, each time shortened at random by up to a half. Default 100 and
+// 60000.
+// Any thread. Errors: ZKH_BAD_ARGUMENT unless 1 <= min_ms <= max_ms; ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_elector_options_set_backoff_ms(struct zkh_elector_options options,
+                                              int64_t min_ms,
+                                              int64_t max_ms,
+                                              struct zkh_error **err);
+
+// Makes a part in the election at `path`, not yet begun. Nothing is sent. `options` may be null.
+// `*elector` is null on failure; otherwise the caller frees it.
+// Any thread, also in callbacks. Errors: ZKH_BAD_PATH, which names the rule that the path breaks;
+// ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8, ZKH_BAD_HANDLE (the client or the options), ZKH_FORKED,
+// ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_elector_new(struct zkh_client client,
+                           const char *path,
+                           const struct zkh_elector_options *options,
+                           struct zkh_elector *elector,
+                           struct zkh_error **err);
+
+// Takes part in the election until it is over for this elector: in each term runs the task, in this thread,
+// and stands again after it ended. It is over when `interrupted` says so, or `zkh_elector_interrupt`,
+// `zkh_elector_close` or `zkh_elector_free` is called: then the task is told to stop, and its end awaited; and
+// after an error that does not pass. `interrupted` may be null. None of the callbacks runs any more when
+// this returns. A task that outlives its grace is reported by the log and `zkh_elector_on_overdue`.
+// Any thread, not in callbacks. It never returns ZKH_OK. Errors: ZKH_INTERRUPTED, ZKH_CLOSED; ZKH_BAD_ARGUMENT
+// where the other candidates use another lease and grace; what the server says, such as
+// ZKH_NO_AUTH; ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_WOULD_DEADLOCK, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_elector_run(struct zkh_elector elector,
+                           zkh_task_run_fn run,
+                           zkh_task_stop_fn stop,
+                           zkh_task_interrupted_fn interrupted,
+                           void *user_data,
+                           struct zkh_error **err);
+
+// The same by callbacks, without waiting: `elected` is called when a term begins, `deposed`, which may be
+// null, when it has to end; the term is over when both have returned. After a term the elector stands again. `over` is
+// called once, when the election is over for this elector, with the reason as its status and error, after the other
+// two; its value is 0. `user_data` is destroyed by `destroy`, which may be null, after that.
+// Any thread, also in callbacks. Errors of the call itself: ZKH_BAD_ARGUMENT, ZKH_BAD_HANDLE, ZKH_FORKED,
+// ZKH_CLOSED, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_elector_start(struct zkh_elector elector,
+                             zkh_elected_fn elected,
+                             zkh_deposed_fn deposed,
+                             zkh_done_fn over,
+                             void *user_data,
+                             zkh_destroy_fn destroy,
+                             struct zkh_error **err);
+
+// Ends the election for this elector with ZKH_INTERRUPTED: a candidacy at once, a term once its task has ended,
+// which is told to stop. If there is neither, the interrupt is remembered and ends the next candidacy at its
+// beginning.
+// Any thread, also in callbacks. Errors: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_elector_interrupt(struct zkh_elector elector,
+                                 struct zkh_error **err);
+
+// Gives the lead up: the task is told to stop, and once it has ended somebody else's turn comes; the elector
+// stands again behind them.
+// Any thread, also in callbacks. Errors: ZKH_NOT_HELD where it does not lead, or is stopping already;
+// ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_elector_resign(struct zkh_elector elector, struct zkh_error **err);
+
+// Ends the election for this elector with ZKH_CLOSED, now and in future: a candidacy at once, a term once its task has
+// ended, which is told to stop. It does not wait for that.
+// Any thread, also in callbacks. Errors: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_elector_close(struct zkh_elector elector,
+                             struct zkh_error **err);
+
+// Sets the callback for tasks that outlive their grace after the lead was lost, in place of the one before;
+// a null callback sets none. Two leaders' tasks may overlap from
+// that moment. The one before is not called any more when this returns, except inside a callback. `user_data` is
+// destroyed by `destroy`, which may be null, once the callback is replaced or the elector is freed.
+// Any thread, also in callbacks. Errors: ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_CLOSED, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_elector_on_overdue(struct zkh_elector elector,
+                                  zkh_overdue_fn callback,
+                                  void *user_data,
+                                  zkh_destroy_fn destroy,
+                                  struct zkh_error **err);
+
+// Whether this elector leads for certain, at this moment; false where the handle is dead. A process that
+// was paused learns here, at its first look, what happened meanwhile. Any thread.
+bool zkh_elector_is_leading(struct zkh_elector elector);
+
+// The fencing token of the present term: greater than that of every earlier leader. 0 where
+// `zkh_elector_is_leading` is false. Any thread.
+int64_t zkh_elector_token(struct zkh_elector elector);
+
+// How many milliseconds from now this elector is certain to lead, if nothing renews it further; 0 where
+// `zkh_elector_is_leading` is false. Any thread.
+int64_t zkh_elector_valid_ms(struct zkh_elector elector);
+
+// Frees an elector; null is left alone. It is closed: a task under way is told to stop, and this waits for
+// its end and for every callback, except inside a callback, where it does not wait. So do not hold a lock
+// meanwhile that a callback takes. Calls of other threads that wait on it end with ZKH_CLOSED.
+// Any thread, also in callbacks. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_elector_free(struct zkh_elector elector);
+
+// Who leads, as its record says and its candidate's node confirms. `*leader` is null where nobody ever
+// led, and on failure; otherwise the caller frees it. `leader` may be null.
+// Any thread, not in callbacks. Errors: the server's; ZKH_CLOSED, ZKH_BAD_HANDLE, ZKH_FORKED,
+// ZKH_WOULD_DEADLOCK.
+zkh_status zkh_elector_leader(struct zkh_elector elector, struct zkh_leader **leader, struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. It cannot be cancelled; `op` may be null.
+// `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: ZKH_BAD_ARGUMENT, ZKH_BAD_HANDLE, ZKH_FORKED,
+// ZKH_CLOSED, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_elector_leader_async(struct zkh_elector elector,
+                                    zkh_leader_fn callback,
+                                    void *user_data,
+                                    zkh_destroy_fn destroy,
+                                    struct zkh_op *op,
+                                    struct zkh_error **err);
+
+// Sets the callback for who leads, in place of the one before; a null callback sets none. It is called for
+// the present leader first and for every change after that; changes in quick succession are told as
+// one. An error that does not pass is told and ends it. The one before is not called any more when this returns,
+// except inside a callback. `user_data` is destroyed by `destroy`, which may be null, once the callback is
+// replaced or the elector is freed. One need not be a candidate to be told.
+// Any thread, also in callbacks. Errors: ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_CLOSED, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_elector_on_leader(struct zkh_elector elector,
+                                 zkh_leader_fn callback,
+                                 void *user_data,
+                                 zkh_destroy_fn destroy,
+                                 struct zkh_error **err);
+
+// The leader's fencing token; 0 in a record that another library wrote, and for a null pointer. Any
+// thread.
+int64_t zkh_leader_token(const struct zkh_leader *leader);
+
+// Whether the record's leader still leads, one of `ZKH_STANDING_…`; 0 for a null pointer. Any thread.
+int32_t zkh_leader_standing(const struct zkh_leader *leader);
+
+// When the record was written, by the server's clock, in milliseconds since 1970; 0 for a null pointer. Any
+// thread.
+int64_t zkh_leader_since_ms(const struct zkh_leader *leader);
+
+// The record: a JSON object, if this library wrote it, with hostname, pid, desc, id, token, candidate and
+// the leader's own keys. `*len`, where `len` is not null, is its length in bytes; a NUL is behind it. It
+// belongs to the leader and lives as long. Null for a null pointer. Any thread.
+const char *zkh_leader_data(const struct zkh_leader *leader, size_t *len);
+
+// Frees a leader that was received through a `leader` parameter, once; null is left alone. Any thread.
+void zkh_leader_free(struct zkh_leader *leader);
 
 // Starts a server on 127.0.0.1, on this port, or on a free one where it is 0. `tick_ms` is its tick in
 // milliseconds, or 0 for 2000: session timeouts lie between 2 and 20 ticks. `*server` is null on failure;

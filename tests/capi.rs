@@ -156,12 +156,16 @@ enum How {
 
 /// Runs a program on the shared server in every way, with an argument of its own for each.
 fn in_every_way(source: &str, ways: &[(How, &str)], last_line: &str) {
+    on_server(&shared_single().connect_string(), source, ways, last_line);
+}
+
+/// The same on a server at this address, which may be "embedded".
+fn on_server(address: &str, source: &str, ways: &[(How, &str)], last_line: &str) {
     let dir = TempDir::new("capi");
-    let address = shared_single().connect_string();
     for (how, argument) in ways {
         let program = installed().compile(&dir, source, *how);
         let mut command = installed().command(&program, *how);
-        command.arg(&address).arg(argument);
+        command.arg(address).arg(argument);
         let output = Program::spawn(command).wait_success(LIMIT);
         assert!(output.trim_end().ends_with(last_line), "{source}, {how:?}:\n{output}");
     }
@@ -191,7 +195,7 @@ fn exactly_the_committed_symbols_are_exported() {
 fn the_header_is_what_the_source_makes_it() {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let arguments =
-        ["run", "--quiet", "--locked", "--features", "capi", "--example", "gen_header", "--", "--check"];
+        ["run", "--quiet", "--locked", "--features", "capi,tls", "--example", "gen_header", "--", "--check"];
     run(Command::new(cargo).current_dir(ROOT).env("CARGO_TARGET_DIR", target()).args(arguments));
 }
 
@@ -244,6 +248,29 @@ fn callbacks_come_once_whatever_is_cancelled_and_freed() {
 }
 
 #[test]
+fn each_operation_answers_and_refuses_as_it_says() {
+    let ways = [(How::Shared, ""), (How::Static, ""), (How::Sanitized, ""), (How::Valgrind, "")];
+    in_every_way("tests/capi/ops.c", &ways, "each operation was as it says");
+    let ways = [(How::Shared, ""), (How::Sanitized, "")];
+    on_server("embedded", "tests/capi/ops.c", &ways, "each operation was as it says");
+}
+
+#[test]
+fn each_watch_tells_what_it_saw_and_ends_when_it_is_freed() {
+    let ways = [(How::Shared, "500"), (How::Static, "50"), (How::Sanitized, "50"), (How::Valgrind, "20")];
+    in_every_way("tests/capi/watches.c", &ways, "each watch told what it saw");
+    let ways = [(How::Shared, "500"), (How::Sanitized, "50")];
+    on_server("embedded", "tests/capi/watches.c", &ways, "each watch told what it saw");
+}
+
+#[test]
+fn each_term_of_a_leader_begins_and_ends_once() {
+    let ways = [(How::Shared, "30"), (How::Archive, "3"), (How::Sanitized, "10"), (How::Valgrind, "3")];
+    in_every_way("tests/capi/elections.c", &ways, "each term was begun and ended once");
+    on_server("embedded", "tests/capi/elections.c", &ways[..1], "each term was begun and ended once");
+}
+
+#[test]
 fn the_checkers_see_what_is_wrong() {
     let dir = TempDir::new("capi");
     for (source, in_asan, in_valgrind) in [
@@ -270,6 +297,41 @@ fn the_watchful_example_works_on_both_servers() {
         let output = Program::spawn(command).wait_success(LIMIT);
         assert!(output.contains("step 3 under token "), "{output}");
     }
+}
+
+#[test]
+fn the_examples_of_nodes_and_watches_work_on_both_servers() {
+    let dir = TempDir::new("capi");
+    for how in [How::Shared, How::Sanitized] {
+        for (source, arguments, lines) in [
+            (
+                "examples/c/nodes.c",
+                vec![shared_single().connect_string()],
+                ["/a: \"hello!\", version 1", "/b: \"bye\""],
+            ),
+            ("examples/c/nodes.c", vec![], ["/a: \"hello!\", version 1", "/b: \"bye\""]),
+            ("examples/c/watch.c", vec![], ["/watched created", "/watched deleted"]),
+        ] {
+            let program = installed().compile(&dir, source, how);
+            let mut command = installed().command(&program, how);
+            command.args(arguments);
+            let output = Program::spawn(command).wait_success(LIMIT);
+            assert!(lines.iter().all(|line| output.contains(line)), "{source}, {how:?}: {output}");
+        }
+    }
+    // With somebody else who changes what it watches.
+    let program = installed().compile(&dir, "examples/c/watch.c", How::Shared);
+    let mut command = installed().command(&program, How::Shared);
+    command.args([&shared_single().connect_string(), "/"]);
+    let mut watch = Program::spawn(command);
+    watch.wait_for_line("watching /", LIMIT);
+    let nodes = installed().compile(&dir, "examples/c/nodes.c", How::Shared);
+    let mut command = installed().command(&nodes, How::Shared);
+    command.arg(shared_single().connect_string());
+    Program::spawn(command).wait_success(LIMIT);
+    watch.wait_for_line("/b created", LIMIT);
+    watch.write_line("");
+    watch.wait_success(LIMIT);
 }
 
 #[test]
@@ -412,4 +474,54 @@ fn ten_thousand_locks_wait_without_threads_through_a_restart() {
         // The program's own, the IO thread, and the one for callbacks.
         assert!(line.contains("Threads:\t3"), "{line}");
     }
+}
+
+/// 5,000 persistent and 5,000 recursive watches through a server's restart and a time without connection, while
+/// what they watch changes: every change is told, or that some may have been missed, and whoever reads again
+/// then knows the last state.
+#[test]
+fn ten_thousand_watches_lose_no_event_without_a_word() {
+    let server = Ensemble::build(Flavor::Debian).max_session_timeout(Duration::from_secs(60)).start();
+    let proxy = Proxy::new(server.address(0));
+    let dir = TempDir::new("capi");
+    let program = installed().compile(&dir, "tests/capi/many_watches.c", How::Shared);
+    let mut command = installed().command(&program, How::Shared);
+    // Named twice: a starting server may never answer the first attempt that it takes.
+    command.arg(format!("{0},{0}", proxy.address())).arg(format!("{0},{0}", server.connect_string()));
+    command.arg("5000");
+    let mut program = Program::spawn(command);
+    program.wait_for_line("armed", LIMIT);
+    program.write_line("one");
+    let before = program.wait_for_line("each once: ", LIMIT).text;
+    assert!(before.contains(" 10000 events; 0 missed, 0 times told so"), "{before}");
+
+    program.write_line("go");
+    program.wait_for_line("going", LIMIT);
+    // Who watches is away for longer than the server, so that changes are missed.
+    proxy.refuse(true);
+    server.restart(0);
+    server.wait_up(0);
+    program.write_line("go on");
+    program.wait_for_line("went on", LIMIT);
+    proxy.refuse(false);
+    program.write_line("missed");
+    program.wait_for_line("every watch was told", LIMIT);
+    program.write_line("stop");
+    let under_changes = program.wait_for_line("under changes: ", LIMIT).text;
+
+    program.write_line("one");
+    let after = program.wait_for_line("each once: ", LIMIT).text;
+    program.write_line("end");
+    assert!(program.wait_success(LIMIT).ends_with("over\n"));
+    println!("{before}\n{under_changes}\n{after}");
+    let number = |line: &str, behind: &str| -> u64 {
+        let words: Vec<_> = line.split(' ').collect();
+        let at = words.iter().position(|word| *word == behind).expect("a number before it");
+        words[at - 1].parse().expect("a number")
+    };
+    assert!(number(&under_changes, "missed,") > 0, "nothing was missed, so this shows nothing");
+    assert!(number(&under_changes, "times") >= 10_000);
+    // Nothing more was missed afterwards.
+    assert_eq!(number(&after, "missed,"), number(&under_changes, "missed,"));
+    assert_eq!(number(&after, "events;"), number(&under_changes, "events;") + 10_000);
 }

@@ -50,11 +50,13 @@ mod session;
 #[cfg(feature = "simulation")]
 pub mod simulation;
 mod state;
+mod tls;
 mod watches;
 
 pub use hosts::{ConnectString, Host};
 pub use options::{Auth, Options, Reattach, WhileSuspended};
 pub use state::{State, StateEvent};
+pub use tls::Tls;
 
 use crate::error::{Code, Error, Result};
 use crate::path;
@@ -69,6 +71,7 @@ use runtime::{IoThread, Runtime};
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Duration;
+use tls::Connector;
 use tokio::sync::mpsc;
 
 /// A connection to ZooKeeper: one session at a time, a new one after each that is lost.
@@ -299,15 +302,17 @@ impl Client {
     /// addresses tried. The one word `embedded` starts or joins this process's own server, which is for
     /// development and tests and keeps everything in memory.
     ///
-    /// Fails with [`Code::BAD_ADDRESS`], with [`Code::BAD_ARGUMENT`] for options that cannot work, and with
-    /// [`Code::OUT_OF_RESOURCES`] where no thread can be started.
+    /// Fails with [`Code::BAD_ADDRESS`], with [`Code::BAD_ARGUMENT`] for options that cannot work, with
+    /// [`Code::UNSUPPORTED`] for TLS in a build without it, and with [`Code::OUT_OF_RESOURCES`] where no thread
+    /// can be started.
     pub fn new(address: &str, options: Options) -> Result<Self> {
+        let connector = options.tls.as_ref().map(|tls| connector(tls, address)).transpose()?;
         let io = IoThread::get()?;
         let embedded = (address == EMBEDDED).then(embedded_address).transpose()?;
         let address = embedded.as_deref().unwrap_or(address);
         let interval = options.renew_interval;
         let inner = Inner::new(address, options, Box::new(io.clone()))?;
-        io.spawn(Box::pin(Driver::new(Arc::clone(&inner))));
+        io.spawn(Box::pin(Driver::new(Arc::clone(&inner), connector)));
         let keeper = Arc::new(Keeper::new(interval));
         let shared = Arc::new(Shared { inner });
         Ok(Self { zk: shared.clone(), shared, keeper })
@@ -432,11 +437,16 @@ impl Client {
     }
 
     /// Adds a watch that stays: on a node and its list of children, or on everything below it
-    /// (servers from 3.6 on; older ones answer [`Code::UNIMPLEMENTED`]). It needs no node at the path.
+    /// (servers from 3.6 on; older ones answer [`Code::UNIMPLEMENTED`]). It needs no node at the path. It is
+    /// submitted when this is called.
     ///
     /// Servers before 3.9 keep one kind of watch for each path and session (ZOOKEEPER-4466). One-shot watches
     /// beside one that stays are looked after here; of both modes on one path only the later one works there.
-    pub async fn add_watch(&self, path: &str, mode: WatchMode) -> Result<WatchStream> {
+    pub fn add_watch(
+        &self,
+        path: &str,
+        mode: WatchMode,
+    ) -> impl Future<Output = Result<WatchStream>> + Send + use<> {
         let (sink, events) = mpsc::unbounded_channel();
         let registration = self.inner().registration(Some(path));
         let request = <dyn Zk>::add_watch_request(path, mode);
@@ -445,8 +455,10 @@ impl Client {
         if let Some(tag) = tag {
             let _ = registration.id.set(tag);
         }
-        reply.await?;
-        Ok(WatchStream { events, _registration: registration })
+        async move {
+            reply.await?;
+            Ok(WatchStream { events, _registration: registration })
+        }
     }
 
     /// Ends the session at the server: its ephemeral nodes are gone when this returns `Ok`, or, where the
@@ -472,6 +484,15 @@ impl Client {
 /// The address of this process's own server; nothing else is, least of all an empty one: a replica with
 /// an unset variable must not lead a world of its own.
 const EMBEDDED: &str = "embedded";
+
+/// What makes the connections to these servers secure.
+fn connector(tls: &Tls, address: &str) -> Result<Connector> {
+    if address == EMBEDDED {
+        let text = "the embedded server speaks no TLS: leave the option tls out";
+        return Err(Error::new(Code::BAD_ARGUMENT).during("connect", None).because(text));
+    }
+    Connector::new(tls, &ConnectString::parse(address)?.hosts)
+}
 
 #[cfg(feature = "embedded")]
 fn embedded_address() -> Result<String> {

@@ -372,6 +372,10 @@ impl Session {
         let problem = loop {
             match frames.next_frame() {
                 Ok(None) => break None,
+                // How an alert of TLS begins.
+                Err(error) if self.link == Link::Handshake && error.claimed >> 16 == 0x1503 => {
+                    break Some("the server answers in TLS; is this a port for TLS?".to_owned());
+                }
                 Err(error) => break Some(error.to_string()),
                 Ok(Some(frame)) => {
                     let was = self.link;

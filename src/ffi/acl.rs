@@ -95,7 +95,7 @@ pub unsafe extern "C" fn zkh_acl_new(
 }
 
 /// Adds an entry: `permissions` is a sum of `ZKH_PERM_…`; `scheme` and `id` say whom they are for, such as
-/// "world" and "anyone", "auth" and "", "digest" and "user:<base64 of the SHA-1 of user:password>", "ip" and
+/// "world" and "anyone", "auth" and "", "digest" and "user:" with the SHA-1 of "user:password" in base64, "ip" and
 /// "10.0.0.0/8".
 /// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
 #[unsafe(no_mangle)]

@@ -1,7 +1,7 @@
 //! The client: a connection to ZooKeeper.
 
 use super::boundary::out_or_null;
-use super::boundary::{self, UserData, bytes, logged, may_block, out, status, text, value};
+use super::boundary::{self, UserData, bytes, copy_bytes, logged, may_block, out, status, text, value};
 use super::codes::zkh_status;
 use super::dispatcher::{Dispatcher, Gate, Listener, listen};
 use super::error::zkh_error;
@@ -256,8 +256,8 @@ pub unsafe extern "C" fn zkh_client_close_async(
 /// Frees a client; null is left alone. Calls of other threads that wait on it end with ZKH_CLOSED, and so
 /// do its asynchronous ones: their callbacks, and a running state callback, are over when this returns,
 /// except inside a callback, where it does not wait for them. So do not hold a lock meanwhile that a callback
-/// takes. Its mutexes stay usable, and the session lives until the last of them is freed or the client was
-/// closed; it is then ended in the background.
+/// takes. Its mutexes and watches stay usable, and the session lives until the last of them is freed or the
+/// client was closed; it is then ended in the background.
 /// Any thread, also in callbacks. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
 #[unsafe(no_mangle)]
 pub extern "C" fn zkh_client_free(client: zkh_client) -> zkh_status {
@@ -293,6 +293,38 @@ fn number(state: State) -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn zkh_client_session_id(client: zkh_client) -> i64 {
     value(|| Ok(handles::get::<ClientHandle>(client.id)?.client.session().id))
+}
+
+/// Gives what another client, also of another process, needs to attach to the present session
+/// (`zkh_client_options_set_reattach`): its id, its password and the last transaction that was seen. `*len`
+/// takes the password's length in bytes, which is 16; `*session_id` is 0 while there is no session. The password is a secret. A
+/// session has one connection: while two clients use it, each takes it from the other in turn. A client that is closed or
+/// freed ends its session; a process that dies leaves it to whoever attaches in time.
+/// Any thread. Errors: ZKH_BAD_ARGUMENT where `size` bytes are too few, ZKH_BAD_HANDLE, ZKH_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_client_credentials(
+    client: zkh_client,
+    session_id: *mut i64,
+    password: *mut c_void,
+    size: usize,
+    len: *mut usize,
+    last_zxid: *mut i64,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = || {
+        // SAFETY: null, or places for numbers.
+        let places = unsafe { (out(session_id, "session_id"), out(len, "len"), out(last_zxid, "last_zxid")) };
+        let (id, len, zxid) = (places.0?, places.1?, places.2?);
+        let known = handles::get::<ClientHandle>(client.id)?.client.credentials();
+        // SAFETY: null, or `size` bytes of the caller's.
+        unsafe { copy_bytes(&known.password, password, size, "password") }?;
+        id.set(known.session_id);
+        len.set(known.password.len());
+        zxid.set(known.last_zxid);
+        Ok(())
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_client_credentials", err, body) }
 }
 
 async fn add_auth(client: Client, scheme: String, data: Vec<u8>) -> Result<i64> {

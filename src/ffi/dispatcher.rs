@@ -174,43 +174,71 @@ impl Drop for Due {
     }
 }
 
-/// Hands every event of a stream to `tell`, until the gate that is returned is closed. `user` is
-/// destroyed after the last one, on the thread that runs the callbacks.
-pub(super) fn listen<T: Send + 'static>(
+/// Where events come from, one after the other.
+pub(super) trait Source: Send + 'static {
+    type Event: Send + 'static;
+    /// `None` behind the last one.
+    fn next(&mut self) -> impl Future<Output = Option<Self::Event>> + Send;
+}
+
+impl<T: Send + 'static> Source for mpsc::UnboundedReceiver<T> {
+    type Event = T;
+
+    async fn next(&mut self) -> Option<T> {
+        self.recv().await
+    }
+}
+
+/// Hands every event to `tell`, until the gate that is returned is closed.
+pub(super) fn listen<S: Source>(
     zk: &Arc<dyn Zk>,
     dispatcher: &Arc<Dispatcher>,
-    mut events: mpsc::UnboundedReceiver<T>,
+    events: S,
     user: UserData,
-    tell: impl Fn(&UserData, &T) + Copy + Send + 'static,
+    tell: impl Fn(&UserData, &S::Event) + Copy + Send + 'static,
 ) -> Result<Arc<Gate>> {
     dispatcher.start()?;
     let gate = Gate::new();
     let due = gate.enter()?;
-    let (dispatcher, closed) = (Arc::clone(dispatcher), gate.closed());
-    let (user, listening) = (Arc::new(user), Arc::clone(&gate));
+    hand_on(zk, dispatcher, events, user, due, tell);
+    Ok(gate)
+}
+
+/// Hands every event to `tell`, until the gate of `due` is closed. `user` is destroyed after the last one,
+/// on the thread that runs the callbacks, which was started.
+pub(super) fn hand_on<S: Source>(
+    zk: &Arc<dyn Zk>,
+    dispatcher: &Arc<Dispatcher>,
+    mut events: S,
+    user: UserData,
+    due: Due,
+    tell: impl Fn(&UserData, &S::Event) + Copy + Send + 'static,
+) {
+    let (dispatcher, closed) = (Arc::clone(dispatcher), due.0.closed());
+    let user = Arc::new(user);
     zk.spawn(Box::pin(async move {
         tokio::pin!(closed);
         loop {
             let event = tokio::select! {
                 biased;
                 () = &mut closed => break,
-                event = events.recv() => event,
+                event = events.next() => event,
             };
             let Some(event) = event else { break };
-            let (user, gate) = (Arc::clone(&user), Arc::clone(&listening));
+            let (user, gate) = (Arc::clone(&user), Arc::clone(&due.0));
             dispatcher.push(move || {
                 if !gate.is_closed() {
                     tell(&user, &event);
                 }
             });
         }
+        drop(events);
         // The last one that has it, and in the thread that may destroy it.
         dispatcher.push(move || {
             drop(user);
             drop(due);
         });
     }));
-    Ok(gate)
 }
 
 /// The one callback of a kind that a handle has, or none.

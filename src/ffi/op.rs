@@ -78,7 +78,7 @@ impl Cancel {
 pub(super) trait Completion<T>: Send + 'static {
     fn is_null(&self) -> bool;
     /// Called once, on the dispatcher's thread.
-    fn complete(self, user: &UserData, outcome: Result<T>);
+    fn complete(self, user: UserData, outcome: Result<T>);
 }
 
 impl Completion<i64> for zkh_done_fn {
@@ -86,19 +86,24 @@ impl Completion<i64> for zkh_done_fn {
         self.is_none()
     }
 
-    fn complete(self, user: &UserData, outcome: Result<i64>) {
-        let Some(callback) = self else { return };
-        let (status, value, error) = match outcome {
-            Ok(value) => (Code::OK, value, None),
-            Err(error) => (error.code(), 0, Some(zkh_error::new(&error))),
-        };
-        let error = error.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-        // SAFETY: the caller gave this callback for this pointer, which is not destroyed yet.
-        unsafe { callback(user.as_ptr(), status.number(), value, error) };
+    fn complete(self, user: UserData, outcome: Result<i64>) {
+        tell(self, &user, outcome);
     }
 }
 
-type Complete<T> = Box<dyn FnOnce(&UserData, Result<T>) + Send>;
+/// Calls a completion.
+pub(super) fn tell(callback: zkh_done_fn, user: &UserData, outcome: Result<i64>) {
+    let Some(callback) = callback else { return };
+    let (status, value, error) = match outcome {
+        Ok(value) => (Code::OK, value, None),
+        Err(error) => (error.code(), 0, Some(zkh_error::new(&error))),
+    };
+    let error = error.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the caller gave this callback for this pointer, which is not destroyed yet.
+    unsafe { callback(user.as_ptr(), status.number(), value, error) };
+}
+
+type Complete<T> = Box<dyn FnOnce(UserData, Result<T>) + Send>;
 
 /// Where an outcome goes.
 enum Done<T> {
@@ -141,8 +146,7 @@ impl<T: Send + 'static> Delivery<T> {
                 if let Some(op) = op {
                     let _ = handles::remove::<Op>(op);
                 }
-                complete(&user, outcome);
-                drop(user);
+                complete(user, outcome);
                 // Whoever waits for the handle's last callback goes on from here.
                 drop(due);
             }),
@@ -228,7 +232,7 @@ impl On<'_> {
             None => (None, Cancel(None)),
         };
         let dispatcher = Arc::clone(self.dispatcher);
-        let complete = Box::new(move |user: &UserData, outcome| callback.complete(user, outcome));
+        let complete = Box::new(move |user, outcome| callback.complete(user, outcome));
         self.start(Done::Callback { complete, user, due, op: id, dispatcher }, cancel, work);
         Ok(())
     }

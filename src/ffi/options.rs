@@ -5,7 +5,7 @@ use super::boundary::{bad_argument, bytes, logged, out, status, text};
 use super::codes::zkh_status;
 use super::error::zkh_error;
 use super::handles;
-use crate::client::{Auth, Options, WhileSuspended};
+use crate::client::{Auth, Options, Reattach, WhileSuspended};
 use crate::error::Result;
 use crate::recipes::mutex;
 use crate::sync::Mutex;
@@ -107,7 +107,10 @@ pub extern "C" fn zkh_client_options_free(options: zkh_client_options) -> zkh_st
     })
 }
 
-fn set_client(options: zkh_client_options, set: impl FnOnce(&mut Options) -> Result<()>) -> Result<()> {
+pub(super) fn set_client(
+    options: zkh_client_options,
+    set: impl FnOnce(&mut Options) -> Result<()>,
+) -> Result<()> {
     let options = handles::get::<ClientOptions>(options.id)?;
     let mut options = options.0.lock();
     let mut changed = options.clone();
@@ -117,7 +120,7 @@ fn set_client(options: zkh_client_options, set: impl FnOnce(&mut Options) -> Res
     Ok(())
 }
 
-fn milliseconds(ms: i64) -> Result<Duration> {
+pub(super) fn milliseconds(ms: i64) -> Result<Duration> {
     let ms = u64::try_from(ms).map_err(|_| bad_argument(format!("the time is negative: {ms} ms")))?;
     Ok(Duration::from_millis(ms))
 }
@@ -282,6 +285,36 @@ pub unsafe extern "C" fn zkh_client_options_add_auth(
     };
     // SAFETY: `err` is null or a place for a pointer.
     unsafe { status("zkh_client_options_add_auth", err, body) }
+}
+
+/// Lets the client attach to a session that another client has or had, instead of asking for a new one: what
+/// `zkh_client_credentials` gave there. `last_zxid` is 0 if it is not known. Where the session is over, that is
+/// told as a loss (`ZKH_STATE_LOST`), and a new one is made. `password` is copied.
+/// Any thread. Errors: ZKH_BAD_ARGUMENT where `session_id` is 0 or `last_zxid` is negative; ZKH_BAD_HANDLE,
+/// ZKH_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_client_options_set_reattach(
+    options: zkh_client_options,
+    session_id: i64,
+    password: *const c_void,
+    len: usize,
+    last_zxid: i64,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = || {
+        // SAFETY: null, or `len` bytes that the caller leaves alone meanwhile.
+        let password = unsafe { bytes(password, len, "password") }?.to_owned();
+        if session_id == 0 || last_zxid < 0 {
+            let why = format!("session_id is {session_id} and last_zxid {last_zxid}: no session has these");
+            return Err(bad_argument(why));
+        }
+        set_client(options, |options| {
+            options.reattach = Some(Reattach { session_id, password, last_zxid });
+            Ok(())
+        })
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_client_options_set_reattach", err, body) }
 }
 
 /// Makes mutex options with the defaults. `*options` is null on failure. The caller frees it.

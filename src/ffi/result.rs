@@ -59,7 +59,7 @@ impl Completion<zkh_result> for zkh_result_fn {
         self.is_none()
     }
 
-    fn complete(self, user: &UserData, outcome: Result<zkh_result>) {
+    fn complete(self, user: UserData, outcome: Result<zkh_result>) {
         let Some(callback) = self else { return };
         let (result, error) = match outcome {
             Ok(result) => (Some(result), None),

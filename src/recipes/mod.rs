@@ -13,8 +13,14 @@
 pub mod contender;
 mod contents;
 pub mod elector;
+pub mod glob;
 pub mod keeper;
 mod marker;
 pub mod mutex;
 mod node;
 mod patience;
+pub mod pattern;
+pub mod pid_node;
+pub mod queue_lock;
+pub mod tree;
+mod window;

@@ -35,6 +35,11 @@ impl LockNode {
         }
     }
 
+    /// A node of this session without a number.
+    pub(super) fn plain(path: &str, stat: &Stat, session: i64) -> Self {
+        Self { path: path.to_owned(), sequence: 0, czxid: stat.czxid, session }
+    }
+
     pub(super) fn name(&self) -> &str {
         path::name(&self.path)
     }
@@ -67,16 +72,23 @@ pub(super) fn is_session_over(error: &Error) -> bool {
 
 /// A pause that grows from call to call.
 #[derive(Debug)]
-pub(super) struct Pause(Duration);
+pub(super) struct Pause {
+    next: Duration,
+    most: Duration,
+}
 
 impl Pause {
     pub(super) fn new() -> Self {
-        Self(PAUSE)
+        Self::up_to(MAX_PAUSE)
+    }
+
+    pub(super) fn up_to(most: Duration) -> Self {
+        Self { next: PAUSE, most }
     }
 
     pub(super) async fn rest(&mut self, zk: &Arc<dyn Zk>) {
-        let until = zk.now() + self.0;
-        self.0 = (self.0 * 2).min(MAX_PAUSE);
+        let until = zk.now() + self.next;
+        self.next = (self.next * 2).min(self.most);
         zk.sleep_until(until).await;
     }
 }
@@ -118,7 +130,7 @@ pub(super) async fn remove(zk: Arc<dyn Zk>, node: LockNode, mut doubt: bool) -> 
             Code::NO_NODE => return Removal::Gone,
             _ if is_session_over(&error) => return Removal::SessionOver,
             _ if !is_passing(&error) => {
-                log::error!("the lock node could not be removed and stays while its session lives: {error}");
+                log::error!("the node could not be removed and stays while its session lives: {error}");
                 return Removal::Refused(error);
             }
             _ if mutated(Mutant::RemovesOnce) => return Removal::Gone,
@@ -168,7 +180,7 @@ pub(super) async fn recover(
 }
 
 /// Commits a transaction behind everything that the session sent before.
-fn barrier(
+pub(super) fn barrier(
     zk: &Arc<dyn Zk>,
     parent: &str,
     session: i64,

@@ -65,6 +65,10 @@ struct outcome {
     char message[512];
     char path[128];
     pthread_t thread;
+    bool exists;
+    zkh_stat stat;
+    char node[128], data[64];
+    size_t len;
     /* Called inside the callback, if it is not null. */
     void (*inside)(struct outcome *);
     void *more;
@@ -88,6 +92,20 @@ static inline void done(void *user_data, zkh_status status, int64_t value, const
     pthread_mutex_unlock(&o->lock);
     if (o->inside != NULL)
         o->inside(o);
+}
+
+/* The same for a call that answers with a result; `value` is how many things the result lists. */
+static inline void answered(void *user_data, zkh_status status, const zkh_result *result, const zkh_error *error)
+{
+    struct outcome *o = user_data;
+    CHECK((status == ZKH_OK) == (result != NULL));
+    pthread_mutex_lock(&o->lock);
+    o->exists = zkh_result_stat(result, &o->stat);
+    snprintf(o->node, sizeof o->node, "%s", zkh_result_path(result) == NULL ? "" : zkh_result_path(result));
+    const char *data = zkh_result_data(result, &o->len);
+    snprintf(o->data, sizeof o->data, "%s", data == NULL ? "" : data);
+    pthread_mutex_unlock(&o->lock);
+    done(user_data, status, (int64_t)zkh_result_count(result), error);
 }
 
 static inline void destroy(void *user_data)

@@ -93,6 +93,10 @@ static void refused_handles(zkh_client client, zkh_mutex mutex)
         CHECK(zkh_client_free(c) == (id ? ZKH_BAD_HANDLE : ZKH_OK));
         CHECK(zkh_client_options_free((zkh_client_options){id}) == (id ? ZKH_BAD_HANDLE : ZKH_OK));
         CHECK(zkh_op_cancel((zkh_op){id}, NULL) == ZKH_BAD_HANDLE);
+        CHECK(zkh_client_get(c, "/", NULL, NULL) == ZKH_BAD_HANDLE);
+        CHECK(zkh_multi_check((zkh_multi){id}, "/", -1, NULL) == ZKH_BAD_HANDLE);
+        CHECK(zkh_acl_add((zkh_acl){id}, ZKH_PERM_ALL, "world", "anyone", NULL) == ZKH_BAD_HANDLE);
+        CHECK(zkh_watch_free((zkh_watch){id}) == (id ? ZKH_BAD_HANDLE : ZKH_OK));
         CHECK(zkh_mutex_token(m) == 0 && zkh_client_state(c) == 0);
     }
 }
@@ -143,6 +147,16 @@ static void refused_arguments(zkh_client client, zkh_mutex mutex)
     FAILS(zkh_client_options_set_max_backoff_ms(options, 0, &err), ZKH_BAD_ARGUMENT, "max_backoff");
     FAILS(zkh_client_options_set_max_frame_bytes(options, 1, &err), ZKH_BAD_ARGUMENT, "max_frame");
     FAILS(zkh_log_set_callback(6, NULL, NULL, NULL, &err), ZKH_BAD_ARGUMENT, "level is 6");
+    FAILS(zkh_client_options_set_tls_ca_file(options, NULL, &err), ZKH_BAD_ARGUMENT, "path is a null pointer");
+    FAILS(zkh_client_options_set_tls_ca_pem(options, NULL, 5, &err), ZKH_BAD_ARGUMENT, "pem is a null pointer");
+    /* This library was built without TLS; examples/c/tls.c is tried with it. */
+    FAILS(zkh_client_options_set_tls_ca_file(options, "/nowhere", &err), ZKH_UNSUPPORTED, "this build has no TLS");
+    FAILS(zkh_client_options_set_tls_ca_pem(options, "", 0, &err), ZKH_UNSUPPORTED, "this build has no TLS");
+    FAILS(zkh_client_options_set_tls_certificate_file(options, "/nowhere", "/nowhere", &err), ZKH_UNSUPPORTED,
+          "this build has no TLS");
+    FAILS(zkh_client_options_set_tls_certificate_pem(options, NULL, 0, NULL, 0, &err), ZKH_UNSUPPORTED,
+          "this build has no TLS");
+    FAILS(zkh_client_options_set_tls_server_name(options, "zk", &err), ZKH_UNSUPPORTED, "this build has no TLS");
     FAILS(zkh_mutex_options_add_acl(mutex_options, 32, "world", "anyone", &err), ZKH_BAD_ARGUMENT, "permissions is 32");
     FAILS(zkh_mutex_options_set_contents_json(mutex_options, "[1]", &err), ZKH_BAD_ARGUMENT, "not a JSON object");
     FAILS(zkh_mutex_options_add_extra_lock_pattern(mutex_options, "a/", &err), ZKH_BAD_ARGUMENT, "pattern");
@@ -229,6 +243,15 @@ static void refused_in_callback(zkh_client client, zkh_mutex mutex)
 
 /* ---- after a fork ---- */
 
+static zkh_multi parents_multi;
+static zkh_acl parents_acl;
+static zkh_watch parents_watch;
+
+static void tells_nobody(void *user_data, int32_t event, const char *path)
+{
+    (void)user_data, (void)event, (void)path;
+}
+
 static atomic_int busy = 1;
 
 static void *keeps_busy(void *client)
@@ -258,6 +281,17 @@ static void in_child(zkh_client client, zkh_mutex mutex, zkh_op op, int again)
     FAILS(zkh_op_cancel(op, &err), ZKH_FORKED, "before the fork");
     FAILS(zkh_mutex_lock_async(mutex, -1, NULL, done, &o, destroy, NULL, &err), ZKH_FORKED, "before the fork");
     CHECK(o.calls == 0 && o.destroyed == 1);
+    zkh_result *r = NULL;
+    zkh_watch watch = {77};
+    FAILS(zkh_client_get(client, "/", &r, &err), ZKH_FORKED, "before the fork");
+    FAILS(zkh_client_exists_async(client, "/", answered, &o, destroy, NULL, &err), ZKH_FORKED, "before the fork");
+    FAILS(zkh_multi_commit(client, parents_multi, &r, &err), ZKH_FORKED, "before the fork");
+    FAILS(zkh_multi_check(parents_multi, "/", -1, &err), ZKH_FORKED, "before the fork");
+    FAILS(zkh_acl_add(parents_acl, ZKH_PERM_ALL, "world", "anyone", &err), ZKH_FORKED, "before the fork");
+    FAILS(zkh_client_watch(client, "/", ZKH_WATCH_DATA, tells_nobody, &o, destroy, &watch, &r, &err), ZKH_FORKED,
+          "before the fork");
+    CHECK(watch.id == 0 && r == NULL && o.calls == 0 && o.destroyed == 3);
+    CHECK(zkh_watch_free(parents_watch) == ZKH_FORKED && zkh_multi_free(parents_multi) == ZKH_FORKED);
     CHECK(zkh_mutex_free(mutex) == ZKH_FORKED && zkh_client_free(client) == ZKH_FORKED);
     CHECK(!zkh_mutex_is_held(mutex) && zkh_mutex_token(mutex) == 0 && zkh_client_state(client) == 0);
     FAILS(zkh_mutex_unlock(no_mutex, &err), ZKH_BAD_HANDLE, "is null");
@@ -294,6 +328,9 @@ static void forked(zkh_client client, zkh_mutex mutex, int times)
     OK(zkh_mutex_lock(mutex, -1, "parent", &err));
     OK(zkh_mutex_new(client, "/misuse/lock", NULL, &waiting, &err));
     OK(zkh_mutex_lock_async(waiting, -1, NULL, done, &o, destroy, &op, &err));
+    OK(zkh_multi_new(&parents_multi, &err));
+    OK(zkh_acl_new(ZKH_ACL_OPEN, &parents_acl, &err));
+    OK(zkh_client_watch(client, "/misuse", ZKH_WATCH_PERSISTENT, tells_nobody, NULL, NULL, &parents_watch, NULL, &err));
     if (!SANITIZED)
         CHECK(pthread_create(&thread, NULL, keeps_busy, &client) == 0);
     for (int i = 0; i < times; i++) {
@@ -315,7 +352,8 @@ static void forked(zkh_client client, zkh_mutex mutex, int times)
     OK(zkh_op_cancel(op, &err));
     CHECK(await(&o) == ZKH_CANCELLED);
     OK(zkh_mutex_unlock(mutex, &err));
-    CHECK(zkh_mutex_free(waiting) == ZKH_OK);
+    CHECK(zkh_mutex_free(waiting) == ZKH_OK && zkh_watch_free(parents_watch) == ZKH_OK);
+    CHECK(zkh_multi_free(parents_multi) == ZKH_OK && zkh_acl_free(parents_acl) == ZKH_OK);
 }
 
 int main(int argc, char **argv)
