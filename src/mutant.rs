@@ -46,6 +46,8 @@ pub enum Mutant {
     GiveUpMarksClean,
     /// Strict mode: takes a path without a marker as one that everybody left cleanly.
     UnmarkedIsClean,
+    /// Strict mode: takes every parent for the first one of its path.
+    ParentAlwaysFirst,
     /// Strict mode: takes part in a path whose delay is not its own.
     DelayNotCompared,
     /// Strict mode: takes every number that is absent for one that never held.
@@ -85,7 +87,7 @@ pub enum Mutant {
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -106,6 +108,7 @@ impl Mutant {
         Self::DelayFromOwnCreation,
         Self::GiveUpMarksClean,
         Self::UnmarkedIsClean,
+        Self::ParentAlwaysFirst,
         Self::DelayNotCompared,
         Self::AbsentIsOutlived,
         Self::DriftIgnored,
