@@ -335,7 +335,9 @@ impl Locks {
         if let Some(strict) = self.handles[handle].strict {
             let lease = Micros::try_from(strict.lease.as_micros()).expect("short");
             let lease = stage.processes[process].clock.stretch(lease);
-            self.held.insert(token, Held { path, lease, released: false });
+            // A handle that was closed on the way gave it back before it was told of it.
+            let released = self.handles[handle].closed;
+            self.held.insert(token, Held { path, lease, released });
         }
     }
 
