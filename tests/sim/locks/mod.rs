@@ -99,7 +99,7 @@ impl Locks {
         };
         // A reset makes the path forget its delay: it is not for clients that disagree on it.
         let agrees = modes.iter().flatten().all(|mode| modes.iter().flatten().all(|m| m.delay == mode.delay));
-        let resets = if agenda.chance(20) && agrees { 40 } else { 0 };
+        let resets = if stage.plan.has(Fault::ResetIdle) && agrees { 20 } else { 0 };
         let ending = agenda.chance(5);
         stage.outcome.strict = modes.iter().any(Option::is_some);
         Self {
@@ -347,6 +347,13 @@ impl Recipe for Locks {
             }
             Fault::AdminResets => {
                 self.admin_resets(stage);
+                None
+            }
+            Fault::ResetIdle => {
+                let path = self.any_path(stage).to_owned();
+                if self.resets > 0 {
+                    stage.ensemble.admin(&mut stage.agenda, &Request::Delete { path, version: -1 });
+                }
                 None
             }
             Fault::ForeignContender => {
