@@ -91,7 +91,7 @@ pub enum Mutant {
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 40] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -112,6 +112,9 @@ impl Mutant {
         Self::DelayFromOwnCreation,
         Self::GiveUpMarksClean,
         Self::UnmarkedIsClean,
+        Self::NoFence,
+        Self::AnyCompanion,
+        Self::ReleasesAtOnce,
         Self::DelayNotCompared,
         Self::AbsentIsOutlived,
         Self::DriftIgnored,
