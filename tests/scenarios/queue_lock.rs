@@ -144,7 +144,7 @@ async fn queue_lock_row_a_predecessor_that_vanishes_in_between_does_not_hang_the
     grow(&client, &at, &["a", "b"]).await;
     let meddler = Arc::new(Meddler { zk: Arc::clone(client.zk()), victim: format!("{at}/a") });
     let lock = QueueLock::over(meddler, &at, QueueLockOptions::default()).expect("a queue lock");
-    lock.obtain("b", None).await.expect("its turn");
+    lock.obtain("b", Some(LIMIT)).await.expect("its turn");
 }
 
 #[tokio::test]
