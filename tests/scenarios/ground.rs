@@ -84,9 +84,11 @@ pub(crate) fn meddled(
     Arc::new(Meddled { zk: Arc::clone(client.zk()), meddle: Box::new(meddle) })
 }
 
+type Meddle = dyn Fn(&Request) -> Option<Request> + Send + Sync;
+
 struct Meddled {
     zk: Arc<dyn Zk>,
-    meddle: Box<dyn Fn(&Request) -> Option<Request> + Send + Sync>,
+    meddle: Box<Meddle>,
 }
 
 impl Meddled {
