@@ -10,9 +10,12 @@ ZK ?=
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 SONAME := libzkhelper.so.0
 RELEASE := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
-CAPI := --features capi
-# The simulator's door, for the tests alone.
-TESTS := --features capi,simulation
+# Cargo features that the libraries are built with besides: FEATURES=tls.
+FEATURES ?=
+CAPI := --features "capi $(FEATURES)"
+# What is tried: everything; and the simulator's door, for the tests alone.
+ALL := --features capi,tls
+TESTS := --features capi,tls,simulation
 
 .PHONY: help build demo test lint sim header prove install clean
 
@@ -20,7 +23,8 @@ help:
 	@echo 'make demo      two C processes hand a lock back and forth; ZK=host:port: then on your ZooKeeper too'
 	@echo 'make test      lint, build and run every test (on Debian, as root, installs what they need)'
 	@echo 'make build     the shared library, the static archive and zkhelper.pc, in $(RELEASE)'
-	@echo 'make install   library, header and zkhelper.pc below PREFIX=$(PREFIX) (DESTDIR is honoured)'
+	@echo '               FEATURES=tls: with TLS'
+	@echo 'make install   library, header and zkhelper.pc below PREFIX=$(PREFIX) (DESTDIR, FEATURES=tls)'
 	@echo 'make lint      formatting, clippy, the header against its source, documentation'
 	@echo 'make header    makes include/zkhelper.h anew'
 	@echo 'make prove     the long tests: as `make test` runs them, with many more rounds'
@@ -44,8 +48,8 @@ test:
 	@scripts/zookeeper-39.sh
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory build
-	cargo test --locked --no-fail-fast $(CAPI) --all-targets
-	cargo test --locked $(CAPI) --doc
+	cargo test --locked --no-fail-fast $(ALL) --all-targets
+	cargo test --locked $(ALL) --doc
 	@$(MAKE) --no-print-directory sim
 	tests/interop/embedded_clients.sh
 
@@ -53,8 +57,8 @@ lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets $(TESTS) -- -D warnings
-	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps $(CAPI)
-	cargo run --quiet --locked $(CAPI) --example gen_header -- --check
+	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps $(ALL)
+	cargo run --quiet --locked $(ALL) --example gen_header -- --check
 	@scripts/lint-foreign.sh
 
 # Schedules of the simulator, and how many of them.
@@ -63,7 +67,7 @@ sim:
 	ZKHELPER_SEEDS=$(SEEDS) cargo test --locked --profile sim --features simulation --test sim -- --nocapture
 
 header:
-	cargo run --quiet --locked $(CAPI) --example gen_header
+	cargo run --quiet --locked $(ALL) --example gen_header
 
 prove:
 	@scripts/setup.sh test

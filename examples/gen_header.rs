@@ -5,9 +5,28 @@ use std::error::Error;
 use std::path::Path;
 
 /// The header's parts, in their order there.
-const SOURCES: [&str; 17] = [
-    "codes", "error", "version", "op", "stat", "result", "acl", "options", "client", "nodes", "multi",
-    "watch", "call", "lend", "mutex", "server", "log",
+const SOURCES: &[&str] = &[
+    "codes",
+    "error",
+    "version",
+    "op",
+    "stat",
+    "result",
+    "acl",
+    "options",
+    "tls",
+    "client",
+    "nodes",
+    "multi",
+    "watch",
+    "call",
+    "lend",
+    "mutex",
+    "elector_options",
+    "elector",
+    "leader",
+    "server",
+    "log",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -191,6 +191,42 @@
 // The client was closed.
 #define ZKH_LOSS_CLIENT_CLOSED 4
 
+// Nothing proved in time that the lead was still held. The next leader may start when the grace is over.
+#define ZKH_STOP_LEASE_RAN_OUT 1
+
+// The leader's session was over. The next leader may start when the grace is over.
+#define ZKH_STOP_SESSION_OVER 2
+
+// The leader's node was deleted. The next leader may start when the grace is over.
+#define ZKH_STOP_NODE_DELETED 3
+
+// The client was closed. The next leader may start when the grace is over.
+#define ZKH_STOP_CLIENT_CLOSED 4
+
+// By `zkh_elector_interrupt`. The lead is kept until the task has ended.
+#define ZKH_STOP_INTERRUPTED 5
+
+// By `zkh_elector_resign`. The lead is kept until the task has ended.
+#define ZKH_STOP_RESIGNED 6
+
+// By `zkh_elector_close` or `zkh_elector_free`. The lead is kept until the task has ended.
+#define ZKH_STOP_CLOSED 7
+
+// The task ended well: the elector stands again.
+#define ZKH_TASK_DONE 0
+
+// The task failed: the elector stands again after a pause that grows from failure to failure.
+#define ZKH_TASK_FAILED 1
+
+// The record's leader leads: its candidate's node is there.
+#define ZKH_STANDING_LEADING 1
+
+// The record's leader is gone: nobody leads until the next record is written.
+#define ZKH_STANDING_GONE 2
+
+// The record was written by another library, and does not say which candidate wrote it.
+#define ZKH_STANDING_UNKNOWN 3
+
 // Any request.
 #define ZKH_OPERATION_ANY 0
 
@@ -263,6 +299,11 @@
 // What went wrong, made by the function that failed. It is not changed once it is made, so any
 // thread may read it; whoever received it through an `err` parameter frees it with `zkh_error_free`.
 typedef struct zkh_error zkh_error;
+
+// What a leader's record says. It is not changed once it is made, so any thread may read it. Whoever
+// received it through a `leader` parameter frees it with `zkh_leader_free`; one that a callback is shown
+// belongs to the library.
+typedef struct zkh_leader zkh_leader;
 
 // What is asked of the program: one operation, or the parts of a transaction. It belongs to the library and
 // is gone when the callback returns.
@@ -432,6 +473,58 @@ typedef struct zkh_mutex {
 // A lock that was held is lost: its fencing token, and why, one of `ZKH_LOSS_…`. It is called on a thread
 // that runs nothing but these; what waits is refused in it with `ZKH_WOULD_DEADLOCK`. It must not throw.
 typedef void (*zkh_lost_fn)(void *user_data, int64_t token, int32_t reason);
+
+// How an elector behaves. Made by `zkh_elector_options_new`, freed by `zkh_elector_options_free`; an
+// elector copies it, so it may be used for several, changed in between, and freed at once.
+typedef struct zkh_elector_options {
+    // Zero is null.
+    uint64_t id;
+} zkh_elector_options;
+
+// A part in an election: one leads among all that take part, from any language and any machine. Any
+// number of threads may use one at once; it leads in one term at a time. Made by `zkh_elector_new`, freed
+// by `zkh_elector_free`.
+typedef struct zkh_elector {
+    // Zero is null.
+    uint64_t id;
+} zkh_elector;
+
+// The task of a leader: works until it is told to stop or has ended by itself, and answers with
+// `ZKH_TASK_DONE`, or any other number for a failure. It is called on the thread that called
+// `zkh_elector_run`, and may wait. It must not throw.
+typedef int32_t (*zkh_task_run_fn)(void *user_data, int64_t token);
+
+// Tells the task to stop, once, with one of `ZKH_STOP_…`; the task has the grace to return from then on.
+// It is called on the library's thread for urgent news while the task still runs, and returns at once: what
+// waits is refused in it with `ZKH_WOULD_DEADLOCK`. It must not throw.
+typedef void (*zkh_task_stop_fn)(void *user_data, int64_t token, int32_t reason);
+
+// Asked after the task ended, on the same thread: whether it was interrupted, which ends the election for
+// this elector. It must not throw.
+typedef bool (*zkh_task_interrupted_fn)(void *user_data);
+
+// The elector leads: with this fencing token, and for at least so many milliseconds if nothing renews it
+// further. It is called on a thread of the library; what waits is refused in it with
+// `ZKH_WOULD_DEADLOCK`. It must not throw.
+typedef void (*zkh_elected_fn)(void *user_data, int64_t token, int64_t valid_ms);
+
+// The elector has to stop leading, for one of `ZKH_STOP_…`: the work of the leader has to be over when
+// this returns, at the latest by the end of the grace. It is called on a thread of the elector's own, also while
+// `elected` still runs. What waits is refused in it with `ZKH_WOULD_DEADLOCK`. It must not throw.
+typedef void (*zkh_deposed_fn)(void *user_data, int64_t token, int32_t reason);
+
+// A task has outlived its grace after the lead was lost: its fencing token. It is called on a thread that
+// runs nothing but such news; what waits is refused in it with `ZKH_WOULD_DEADLOCK`. It must not throw.
+typedef void (*zkh_overdue_fn)(void *user_data, int64_t token);
+
+// Who leads, as the completion of a call and as news. It is called on a thread of the library.
+// `leader` is null where nobody ever led, and where `status` is not `ZKH_OK`; `error` is null unless it
+// is. Both belong to the library and are gone when the callback returns. What waits is refused in it with
+// `ZKH_WOULD_DEADLOCK`. It must not throw.
+typedef void (*zkh_leader_fn)(void *user_data,
+                              zkh_status status,
+                              const struct zkh_leader *leader,
+                              const struct zkh_error *error);
 
 // An in-memory ZooKeeper server inside this process, for development and tests: nothing is kept on disk,
 // nobody but this machine can connect, one process is the whole ensemble. Every client may use it, also of
@@ -838,6 +931,51 @@ zkh_status zkh_mutex_options_set_strict(struct zkh_mutex_options options,
                                         int64_t lease_ms,
                                         int64_t delay_ms,
                                         struct zkh_error **err);
+
+// Connects by TLS, and trusts the authorities whose certificates are in a file in PEM form, in the place of
+// any given before. The file is read now. A server's certificate has to be signed by one of them, to be
+// valid now, and to hold the host name or the IP address of the connect string among its subject's
+// alternative names. Nothing else is trusted: for the system's authorities name its bundle, on Debian
+// "/etc/ssl/certs/ca-certificates.crt".
+// Any thread. Errors: ZKH_BAD_ARGUMENT, which names the file; ZKH_UNSUPPORTED in a library that was built
+// without TLS (`make install FEATURES=tls`); ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_client_options_set_tls_ca_file(struct zkh_client_options options,
+                                              const char *path,
+                                              struct zkh_error **err);
+
+// The same as `zkh_client_options_set_tls_ca_file`, from `len` bytes at `pem`, which are copied.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_UNSUPPORTED, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_client_options_set_tls_ca_pem(struct zkh_client_options options,
+                                             const void *pem,
+                                             size_t len,
+                                             struct zkh_error **err);
+
+// Shows servers a client certificate. Both files are in PEM form and read now: the certificate, followed
+// by the intermediate ones there are, and its key, which must not be encrypted. They may be one file. An
+// authority has to be set too, before the options are used.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, which names the file; ZKH_UNSUPPORTED in a library that was built
+// without TLS; ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_client_options_set_tls_certificate_file(struct zkh_client_options options,
+                                                       const char *certificate_path,
+                                                       const char *key_path,
+                                                       struct zkh_error **err);
+
+// The same as `zkh_client_options_set_tls_certificate_file`, from bytes, which are copied.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_UNSUPPORTED, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_client_options_set_tls_certificate_pem(struct zkh_client_options options,
+                                                      const void *certificate,
+                                                      size_t certificate_len,
+                                                      const void *key,
+                                                      size_t key_len,
+                                                      struct zkh_error **err);
+
+// Sets the host name or IP address that every server's certificate has to hold, in the place of that in the
+// connect string: for connect strings of addresses, and for tunnels.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_UNSUPPORTED in a library that was built without TLS;
+// ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_client_options_set_tls_server_name(struct zkh_client_options options,
+                                                  const char *server_name,
+                                                  struct zkh_error **err);
 
 // Connects: makes a client and waits for its first session, at most as long as the option
 // `connect_timeout_ms`. `address` is ZooKeeper's connect string, "host:port,host:port/chroot".
@@ -1471,7 +1609,8 @@ zkh_status zkh_lend_free(struct zkh_lend lend);
 // Makes a client over a connection that the program has already; it is connected once the program says so
 // (`zkh_client_lent_state`). Of `options`, which may be null, count the operation timeout and how often locks are
 // renewed. `*client` is null on failure; otherwise the caller frees it. Closing or freeing it leaves the
-// program's connection and its session as they are.
+// program's connection and its session as they are; a lock that is held when it is closed is not released, since
+// nothing more is asked of the program then.
 // Create, delete, exists, get and children must be set. Without ZKH_REQUEST_MULTI nothing can be proven of
 // locks: they are believed until the connection goes, `zkh_mutex_valid_ms` is -1, and strict mode is
 // refused. What needs an operation that is not set ends with ZKH_UNSUPPORTED, which is logged once; so do
@@ -1611,6 +1750,207 @@ size_t zkh_mutex_path(struct zkh_mutex mutex, char *buffer, size_t size);
 // meanwhile that a callback takes.
 // Any thread, also in callbacks. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
 zkh_status zkh_mutex_free(struct zkh_mutex mutex);
+
+// Makes elector options with the defaults. `*options` is null on failure. The caller frees it.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_elector_options_new(struct zkh_elector_options *options, struct zkh_error **err);
+
+// Frees elector options; null is left alone. Any thread. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_elector_options_free(struct zkh_elector_options options);
+
+// Sets the access control list of the candidates' nodes, of the leader's record and of the parents that
+// have to be made; it is copied. Null is the default: anyone may do everything. Candidates need CREATE,
+// DELETE, READ and WRITE.
+// Any thread. Errors: ZKH_BAD_ARGUMENT where the list is empty; ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_elector_options_set_acl(struct zkh_elector_options options,
+                                       const struct zkh_acl *acl,
+                                       struct zkh_error **err);
+
+// Sets further keys of the JSON object in the candidate's node and the leader's record, as the text of a
+// JSON object. The keys hostname, pid, desc, id, token and candidate are the library's.
+// Any thread. Errors: ZKH_BAD_ARGUMENT unless it is a JSON object; ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_elector_options_set_contents_json(struct zkh_elector_options options,
+                                                 const char *json,
+                                                 struct zkh_error **err);
+
+// Sets the `desc` of the candidate's node and the leader's record. Default "election".
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_elector_options_set_description(struct zkh_elector_options options,
+                                               const char *description,
+                                               struct zkh_error **err);
+
+// Adds what goes before the sequence number in the names of another library's candidates; see
+// `zkh_mutex_options_add_extra_lock_pattern`.
+// Any thread. Errors: ZKH_BAD_ARGUMENT where it is empty or has a "/"; ZKH_BAD_UTF8, ZKH_BAD_HANDLE,
+// ZKH_FORKED.
+zkh_status zkh_elector_options_add_extra_lock_pattern(struct zkh_elector_options options,
+                                                      const char *pattern,
+                                                      struct zkh_error **err);
+
+// Sets, in milliseconds, how long a leader believes after it sent the last renewal that a quorum committed,
+// and how long its task may take to end after it was told to stop; -1 as the grace is for ever, and
+// gives up the promise that two leaders' tasks never overlap. After a leader that did not leave cleanly the next one
+// waits for both together, so every candidate of an election has to use the same. Default 10000 and
+// 5000.
+// Any thread. Errors: ZKH_BAD_ARGUMENT unless lease_ms is at least 100 and both together are at most
+// 86400000; ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_elector_options_set_lease_ms(struct zkh_elector_options options,
+                                            int64_t lease_ms,
+                                            int64_t grace_ms,
+                                            struct zkh_error **err);
+
+// Sets whether the process is aborted when a task outlives its grace after the lead was lost, which is when
+// the next leader may have started: 1 aborts it, 0 only reports it. Default 0.
+// Any thread. Errors: ZKH_BAD_ARGUMENT for another number, or where the grace is for ever; ZKH_BAD_HANDLE,
+// ZKH_FORKED.
+zkh_status zkh_elector_options_set_abort_when_overdue(struct zkh_elector_options options,
+                                                      int32_t abort,
+                                                      struct zkh_error **err);
+
+// Sets, in milliseconds, the pause before the next candidacy after a term that failed: it begins with
+// `min_ms` and doubles up to `max_ms`, each time shortened at random by up to a half. Default 100 and
+// 60000.
+// Any thread. Errors: ZKH_BAD_ARGUMENT unless 1 <= min_ms <= max_ms; ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_elector_options_set_backoff_ms(struct zkh_elector_options options,
+                                              int64_t min_ms,
+                                              int64_t max_ms,
+                                              struct zkh_error **err);
+
+// Makes a part in the election at `path`, not yet begun. Nothing is sent. `options` may be null.
+// `*elector` is null on failure; otherwise the caller frees it.
+// Any thread, also in callbacks. Errors: ZKH_BAD_PATH, which names the rule that the path breaks;
+// ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8, ZKH_BAD_HANDLE (the client or the options), ZKH_FORKED,
+// ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_elector_new(struct zkh_client client,
+                           const char *path,
+                           const struct zkh_elector_options *options,
+                           struct zkh_elector *elector,
+                           struct zkh_error **err);
+
+// Takes part in the election until it is over for this elector: in each term runs the task, in this thread,
+// and stands again after it ended. It is over when `interrupted` says so, or `zkh_elector_interrupt`,
+// `zkh_elector_close` or `zkh_elector_free` is called: then the task is told to stop, and its end awaited; and
+// after an error that does not pass. `interrupted` may be null. None of the callbacks runs any more when
+// this returns. A task that outlives its grace is reported by the log and `zkh_elector_on_overdue`.
+// Any thread, not in callbacks. It never returns ZKH_OK. Errors: ZKH_INTERRUPTED, ZKH_CLOSED; ZKH_BAD_ARGUMENT
+// where the other candidates use another lease and grace; what the server says, such as
+// ZKH_NO_AUTH; ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_WOULD_DEADLOCK, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_elector_run(struct zkh_elector elector,
+                           zkh_task_run_fn run,
+                           zkh_task_stop_fn stop,
+                           zkh_task_interrupted_fn interrupted,
+                           void *user_data,
+                           struct zkh_error **err);
+
+// The same by callbacks, without waiting: `elected` is called when a term begins, `deposed`, which may be
+// null, when it has to end; the term is over when both have returned. After a term the elector stands again. `over` is
+// called once, when the election is over for this elector, with the reason as its status and error, after the other
+// two; its value is 0. `user_data` is destroyed by `destroy`, which may be null, after that.
+// Any thread, also in callbacks. Errors of the call itself: ZKH_BAD_ARGUMENT, ZKH_BAD_HANDLE, ZKH_FORKED,
+// ZKH_CLOSED, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_elector_start(struct zkh_elector elector,
+                             zkh_elected_fn elected,
+                             zkh_deposed_fn deposed,
+                             zkh_done_fn over,
+                             void *user_data,
+                             zkh_destroy_fn destroy,
+                             struct zkh_error **err);
+
+// Ends the election for this elector with ZKH_INTERRUPTED: a candidacy at once, a term once its task has ended,
+// which is told to stop. If there is neither, the interrupt is remembered and ends the next candidacy at its
+// beginning.
+// Any thread, also in callbacks. Errors: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_elector_interrupt(struct zkh_elector elector,
+                                 struct zkh_error **err);
+
+// Gives the lead up: the task is told to stop, and once it has ended somebody else's turn comes; the elector
+// stands again behind them.
+// Any thread, also in callbacks. Errors: ZKH_NOT_HELD where it does not lead, or is stopping already;
+// ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_elector_resign(struct zkh_elector elector, struct zkh_error **err);
+
+// Ends the election for this elector with ZKH_CLOSED, now and in future: a candidacy at once, a term once its task has
+// ended, which is told to stop. It does not wait for that.
+// Any thread, also in callbacks. Errors: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_elector_close(struct zkh_elector elector,
+                             struct zkh_error **err);
+
+// Sets the callback for tasks that outlive their grace after the lead was lost, in place of the one before;
+// a null callback sets none. Two leaders' tasks may overlap from
+// that moment. The one before is not called any more when this returns, except inside a callback. `user_data` is
+// destroyed by `destroy`, which may be null, once the callback is replaced or the elector is freed.
+// Any thread, also in callbacks. Errors: ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_CLOSED, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_elector_on_overdue(struct zkh_elector elector,
+                                  zkh_overdue_fn callback,
+                                  void *user_data,
+                                  zkh_destroy_fn destroy,
+                                  struct zkh_error **err);
+
+// Whether this elector leads for certain, at this moment; false where the handle is dead. A process that
+// was paused learns here, at its first look, what happened meanwhile. Any thread.
+bool zkh_elector_is_leading(struct zkh_elector elector);
+
+// The fencing token of the present term: greater than that of every earlier leader. 0 where
+// `zkh_elector_is_leading` is false. Any thread.
+int64_t zkh_elector_token(struct zkh_elector elector);
+
+// How many milliseconds from now this elector is certain to lead, if nothing renews it further; 0 where
+// `zkh_elector_is_leading` is false. Any thread.
+int64_t zkh_elector_valid_ms(struct zkh_elector elector);
+
+// Frees an elector; null is left alone. It is closed: a task under way is told to stop, and this waits for
+// its end and for every callback, except inside a callback, where it does not wait. So do not hold a lock
+// meanwhile that a callback takes. Calls of other threads that wait on it end with ZKH_CLOSED.
+// Any thread, also in callbacks. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_elector_free(struct zkh_elector elector);
+
+// Who leads, as its record says and its candidate's node confirms. `*leader` is null where nobody ever
+// led, and on failure; otherwise the caller frees it. `leader` may be null.
+// Any thread, not in callbacks. Errors: the server's; ZKH_CLOSED, ZKH_BAD_HANDLE, ZKH_FORKED,
+// ZKH_WOULD_DEADLOCK.
+zkh_status zkh_elector_leader(struct zkh_elector elector, struct zkh_leader **leader, struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. It cannot be cancelled; `op` may be null.
+// `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: ZKH_BAD_ARGUMENT, ZKH_BAD_HANDLE, ZKH_FORKED,
+// ZKH_CLOSED, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_elector_leader_async(struct zkh_elector elector,
+                                    zkh_leader_fn callback,
+                                    void *user_data,
+                                    zkh_destroy_fn destroy,
+                                    struct zkh_op *op,
+                                    struct zkh_error **err);
+
+// Sets the callback for who leads, in place of the one before; a null callback sets none. It is called for
+// the present leader first and for every change after that; changes in quick succession are told as
+// one. An error that does not pass is told and ends it. The one before is not called any more when this returns,
+// except inside a callback. `user_data` is destroyed by `destroy`, which may be null, once the callback is
+// replaced or the elector is freed. One need not be a candidate to be told.
+// Any thread, also in callbacks. Errors: ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_CLOSED, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_elector_on_leader(struct zkh_elector elector,
+                                 zkh_leader_fn callback,
+                                 void *user_data,
+                                 zkh_destroy_fn destroy,
+                                 struct zkh_error **err);
+
+// The leader's fencing token; 0 in a record that another library wrote, and for a null pointer. Any
+// thread.
+int64_t zkh_leader_token(const struct zkh_leader *leader);
+
+// Whether the record's leader still leads, one of `ZKH_STANDING_…`; 0 for a null pointer. Any thread.
+int32_t zkh_leader_standing(const struct zkh_leader *leader);
+
+// When the record was written, by the server's clock, in milliseconds since 1970; 0 for a null pointer. Any
+// thread.
+int64_t zkh_leader_since_ms(const struct zkh_leader *leader);
+
+// The record: a JSON object, if this library wrote it, with hostname, pid, desc, id, token, candidate and
+// the leader's own keys. `*len`, where `len` is not null, is its length in bytes; a NUL is behind it. It
+// belongs to the leader and lives as long. Null for a null pointer. Any thread.
+const char *zkh_leader_data(const struct zkh_leader *leader, size_t *len);
+
+// Frees a leader that was received through a `leader` parameter, once; null is left alone. Any thread.
+void zkh_leader_free(struct zkh_leader *leader);
 
 // Starts a server on 127.0.0.1, on this port, or on a free one where it is 0. `tick_ms` is its tick in
 // milliseconds, or 0 for 2000: session timeouts lie between 2 and 20 ticks. `*server` is null on failure;

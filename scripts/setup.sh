@@ -42,6 +42,7 @@ look() {
         have c++ || missing="$missing g++"
         have clang || missing="$missing clang libclang-rt-dev"
         have valgrind || missing="$missing valgrind"
+        have openssl || missing="$missing openssl"
         have mvn || missing="$missing maven"
         # The foreign clients of tests/interop, and kazoo as the control of tests/faults.
         have javac || missing="$missing default-jdk-headless"

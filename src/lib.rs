@@ -1,5 +1,6 @@
 //! Distributed locks and leader elections on Apache ZooKeeper.
 
+pub mod acl;
 pub mod client;
 #[cfg(feature = "embedded")]
 pub mod embedded;
@@ -21,7 +22,14 @@ pub use error::{Code, Error, Result};
 pub use recipes::elector::{
     Course, Elector, ElectorOptions, Leader, Leadership, Outcome, Standing, Stop, Term,
 };
+pub use recipes::glob::Matches;
 pub use recipes::keeper::Loss;
-pub use recipes::mutex::{Hold, LostHold, Mutex, MutexOptions, Strict};
+pub use recipes::mutex::{
+    ContenderInfo, Hold, LostHold, Mutex, MutexOptions, Owner, Persistent, Revocation, Strict,
+};
+pub use recipes::pattern::has_wildcard;
+pub use recipes::pid_node::{PidEvent, PidNode, PidNodeOptions, TakeOver};
+pub use recipes::queue_lock::{Obtain, QueueHold, QueueLock, QueueLockOptions};
+pub use recipes::tree::Tree;
 pub use time::Time;
 pub use zk::Zk;

@@ -46,6 +46,42 @@ pub enum Mutant {
     GiveUpMarksClean,
     /// Strict mode: takes a path without a marker as one that everybody left cleanly.
     UnmarkedIsClean,
+    /// Strict mode: takes part in a path whose delay is not its own.
+    DelayNotCompared,
+    /// Strict mode: takes every number that is absent for one that never held.
+    AbsentIsOutlived,
+    /// Strict mode: waits for the delay as if no clock ran faster than another.
+    DriftIgnored,
+    /// Strict mode: counts a lease from whatever a server last said.
+    StrictLeaseFromPings,
+    /// Renews a node by its name, without a look whose it is.
+    RenewsByName,
+    /// Takes a `sync` for a proof that the session lives.
+    SyncProves,
+    /// Takes one write's answer for a proof that the leader began the session's time anew.
+    OneAnswerProves,
+    /// Takes a server's answer to a reconnect for a proof that the session lives.
+    AttachProves,
+    /// Takes a node that an earlier session of its own made for its own.
+    AdoptsEarlierSession,
+    /// Tries to remove its node once, and leaves it there if that fails.
+    RemovesOnce,
+    /// Leaves its node in the queue when it goes away without the lock.
+    TimeoutLeavesNode,
+    /// Does not release a lock whose holder was dropped.
+    DroppedHoldStays,
+    /// Goes on waiting for the watches of a session that is over.
+    WatchesSurviveExpiry,
+    /// Uses the numbers at the end of the sequence as any other.
+    SequenceNotRefused,
+    /// Writes on behalf of a holder without a check that it still holds.
+    GuardWithoutCheck,
+    /// Persistent locks: looks for a creation that was not answered without making its companion first.
+    NoFence,
+    /// Persistent locks: renews without knowing that the companion is its own.
+    AnyCompanion,
+    /// Persistent locks: releases what has no owner without waiting for the lease.
+    ReleasesAtOnce,
     /// Election: writes the leader's record without a check that the candidate is there.
     LeaderUnchecked,
     /// Election: does not tell a task to stop when its lease has run out.
@@ -55,7 +91,7 @@ pub enum Mutant {
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 40] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -76,6 +112,26 @@ impl Mutant {
         Self::DelayFromOwnCreation,
         Self::GiveUpMarksClean,
         Self::UnmarkedIsClean,
+        Self::DelayNotCompared,
+        Self::AbsentIsOutlived,
+        Self::DriftIgnored,
+        Self::StrictLeaseFromPings,
+        Self::RenewsByName,
+        Self::SyncProves,
+        Self::OneAnswerProves,
+        Self::AttachProves,
+        Self::AdoptsEarlierSession,
+        Self::RemovesOnce,
+        Self::TimeoutLeavesNode,
+        Self::DroppedHoldStays,
+        Self::WatchesSurviveExpiry,
+        Self::SequenceNotRefused,
+        Self::GuardWithoutCheck,
+        Self::NoFence,
+        Self::AnyCompanion,
+        Self::ReleasesAtOnce,
+        Self::LeaderUnchecked,
+        Self::StopNotTold,
     ];
 }
 

@@ -195,7 +195,7 @@ fn exactly_the_committed_symbols_are_exported() {
 fn the_header_is_what_the_source_makes_it() {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let arguments =
-        ["run", "--quiet", "--locked", "--features", "capi", "--example", "gen_header", "--", "--check"];
+        ["run", "--quiet", "--locked", "--features", "capi,tls", "--example", "gen_header", "--", "--check"];
     run(Command::new(cargo).current_dir(ROOT).env("CARGO_TARGET_DIR", target()).args(arguments));
 }
 
@@ -268,6 +268,13 @@ fn a_lent_connection_carries_locks_and_says_what_it_cannot_know() {
     let ways = [(How::Shared, ""), (How::Sanitized, ""), (How::Valgrind, "")];
     in_every_way("tests/capi/lent.c", &ways, "the lent connection carried them");
     on_server("embedded", "tests/capi/lent.c", &[(How::Shared, "")], "the lent connection carried them");
+}
+
+#[test]
+fn each_term_of_a_leader_begins_and_ends_once() {
+    let ways = [(How::Shared, "30"), (How::Archive, "3"), (How::Sanitized, "10"), (How::Valgrind, "3")];
+    in_every_way("tests/capi/elections.c", &ways, "each term was begun and ended once");
+    on_server("embedded", "tests/capi/elections.c", &ways[..1], "each term was begun and ended once");
 }
 
 #[test]

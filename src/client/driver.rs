@@ -2,6 +2,7 @@
 
 use super::Inner;
 use super::logical::Attempt;
+use super::tls::Connector;
 use crate::time::Time;
 use crate::zk::BoxFuture;
 use std::future::Future;
@@ -12,10 +13,10 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, lookup_host};
 
-/// A byte stream to a server. TLS will be another one, made in [`dial`].
+/// A byte stream to a server: TCP, or TLS over it.
 trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl Transport for TcpStream {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 
 type Dialling = Pin<Box<dyn Future<Output = io::Result<Box<dyn Transport>>> + Send>>;
 
@@ -25,6 +26,7 @@ const READ_SIZE: usize = 64 * 1024;
 /// One client's IO, as a task on the IO thread. It ends when the client is over.
 pub(super) struct Driver {
     client: Arc<Inner>,
+    connector: Option<Connector>,
     transport: Option<Box<dyn Transport>>,
     dialling: Option<Dialling>,
     timer: Option<(Time, BoxFuture<()>)>,
@@ -32,9 +34,10 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(client: Arc<Inner>) -> Self {
+    /// With a connector its connections are secure, without one they are plain.
+    pub(super) fn new(client: Arc<Inner>, connector: Option<Connector>) -> Self {
         let buffer = vec![0; READ_SIZE].into_boxed_slice();
-        Self { client, transport: None, dialling: None, timer: None, buffer }
+        Self { client, connector, transport: None, dialling: None, timer: None, buffer }
     }
 
     /// Begins an attempt that is due, and sees one under way to its end. True if something happened.
@@ -60,7 +63,7 @@ impl Driver {
         }
         match self.client.with(|logical, now| logical.poll_dial(now)) {
             Some(attempt) => {
-                self.dialling = Some(Box::pin(dial(attempt)));
+                self.dialling = Some(Box::pin(dial(attempt, self.connector.clone())));
                 true
             }
             None => false,
@@ -70,20 +73,25 @@ impl Driver {
     /// Writes what is to be written and reads what has come. True if the transport ended.
     fn carry(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(transport) = &mut self.transport else { return false };
-        let lost = |why: String| self.client.with(|logical, now| logical.transport_lost(now, &why));
+        let lost = |error: &io::Error| {
+            self.client.with(|logical, now| {
+                let perhaps = if logical.is_trying() { perhaps(error, self.connector.as_ref()) } else { "" };
+                logical.transport_lost(now, &format!("{error}{perhaps}"));
+            });
+        };
         loop {
             let mut read = ReadBuf::new(&mut self.buffer);
             match Pin::new(&mut *transport).poll_read(cx, &mut read) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(())) if read.filled().is_empty() => {
-                    lost("the server closed the connection".to_owned());
+                    lost(&closed());
                     break;
                 }
                 Poll::Ready(Ok(())) => {
                     self.client.with(|logical, now| logical.received(now, read.filled()));
                 }
                 Poll::Ready(Err(error)) => {
-                    lost(error.to_string());
+                    lost(&error);
                     break;
                 }
             }
@@ -104,7 +112,7 @@ impl Driver {
             }
         });
         if let Some(error) = broken {
-            lost(error.to_string());
+            lost(&error);
         }
         if self.client.with(|logical, _| logical.wants_transport()) {
             return false;
@@ -148,23 +156,55 @@ impl Future for Driver {
     }
 }
 
+/// A server that reads on and says nothing takes TLS for something else, or stands still.
+const UNANSWERED: &str = "TLS: no answer to the handshake; is this a plain-text port?";
+
+/// The end of a connection.
+pub(super) fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection")
+}
+
+/// Why a connection may have ended that was open and not answered yet.
+fn perhaps(error: &io::Error, connector: Option<&Connector>) -> &'static str {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    match (error.kind(), connector) {
+        (BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof, None) => {
+            "; it may not serve yet, or want TLS on this port"
+        }
+        (BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof, Some(tls)) => tls.perhaps(),
+        _ => "",
+    }
+}
+
 /// Connects to a server by one of its addresses; the time there is goes to them in equal shares.
-async fn dial(attempt: Attempt) -> io::Result<Box<dyn Transport>> {
+async fn dial(attempt: Attempt, connector: Option<Connector>) -> io::Result<Box<dyn Transport>> {
     let Attempt { host, deadline } = attempt;
     let mut addresses: Vec<_> = lookup_host((host.name.as_str(), host.port)).await?.collect();
     addresses.reverse();
     let mut error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut any_reached = false;
     while let Some(address) = addresses.pop() {
         let left = deadline.since(Time::now());
         let share = left / u32::try_from(addresses.len() + 1).unwrap_or(u32::MAX);
-        match tokio::time::timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                stream.set_nodelay(true)?;
-                return Ok(Box::new(stream));
-            }
-            Ok(Err(e)) => error = e,
-            Err(_) => error = io::Error::new(io::ErrorKind::TimedOut, "no answer to the connection request"),
+        let mut reached = false;
+        let opening = async {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            let Some(connector) = &connector else { return Ok(Box::new(stream) as Box<dyn Transport>) };
+            reached = true;
+            Ok(Box::new(connector.secure(&host, stream).await?))
+        };
+        let failed = match tokio::time::timeout(share, opening).await {
+            Ok(Ok(transport)) => return Ok(transport),
+            Ok(Err(e)) => e,
+            Err(_) if reached => io::Error::new(io::ErrorKind::TimedOut, UNANSWERED),
+            Err(_) => io::Error::new(io::ErrorKind::TimedOut, "no answer to the connection request"),
+        };
+        // What was wrong with TLS says more than that nobody listens at another address of the host.
+        if reached || !any_reached {
+            error = failed;
         }
+        any_reached |= reached;
     }
     Err(error)
 }

@@ -8,6 +8,7 @@
 //! write, sent after that, was answered, so that leader had its quorum. A connect request is
 //! checked at the leader itself: it counts from its sending once a write was answered behind it.
 
+use crate::mutant::{Mutant, mutated};
 use crate::time::Time;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -70,8 +71,14 @@ impl Proof {
 
     /// A request that was sent then was answered now. `ping` is longer than the servers' ping interval.
     pub(crate) fn answered(&mut self, sent: Time, now: Time, weight: Weight, ping: Duration) {
+        if mutated(Mutant::AttachProves) {
+            self.proven = self.proven.max(self.connect.take());
+        }
         if weight == Weight::Read {
             return;
+        }
+        if weight == Weight::Write && mutated(Mutant::OneAnswerProves) {
+            self.proven = self.proven.max(Some(sent));
         }
         if weight == Weight::Write {
             let ready = self.second.iter().take_while(|link| link.answered < sent).count();

@@ -648,7 +648,9 @@ impl Logical {
     fn expired(&mut self, now: Time) {
         self.previous = self.session.id();
         self.session = self.session.successor();
-        self.watches.end_one_shots();
+        if !mutated(Mutant::WatchesSurviveExpiry) {
+            self.watches.end_one_shots();
+        }
         let bound: Vec<_> = self
             .ops
             .iter()

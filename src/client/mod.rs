@@ -50,11 +50,13 @@ mod session;
 #[cfg(feature = "simulation")]
 pub mod simulation;
 mod state;
+mod tls;
 mod watches;
 
 pub use hosts::{ConnectString, Host};
 pub use options::{Auth, Options, Reattach, WhileSuspended};
 pub use state::{State, StateEvent};
+pub use tls::Tls;
 
 use crate::error::{Code, Error, Result};
 use crate::path;
@@ -69,6 +71,7 @@ use runtime::{IoThread, Runtime};
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Duration;
+use tls::Connector;
 use tokio::sync::mpsc;
 
 /// A connection to ZooKeeper: one session at a time, a new one after each that is lost.
@@ -300,15 +303,17 @@ impl Client {
     /// addresses tried. The one word `embedded` starts or joins this process's own server, which is for
     /// development and tests and keeps everything in memory.
     ///
-    /// Fails with [`Code::BAD_ADDRESS`], with [`Code::BAD_ARGUMENT`] for options that cannot work, and with
-    /// [`Code::OUT_OF_RESOURCES`] where no thread can be started.
+    /// Fails with [`Code::BAD_ADDRESS`], with [`Code::BAD_ARGUMENT`] for options that cannot work, with
+    /// [`Code::UNSUPPORTED`] for TLS in a build without it, and with [`Code::OUT_OF_RESOURCES`] where no thread
+    /// can be started.
     pub fn new(address: &str, options: Options) -> Result<Self> {
+        let connector = options.tls.as_ref().map(|tls| connector(tls, address)).transpose()?;
         let io = IoThread::get()?;
         let embedded = (address == EMBEDDED).then(embedded_address).transpose()?;
         let address = embedded.as_deref().unwrap_or(address);
         let interval = options.renew_interval;
         let inner = Inner::new(address, options, Box::new(io.clone()))?;
-        io.spawn(Box::pin(Driver::new(Arc::clone(&inner))));
+        io.spawn(Box::pin(Driver::new(Arc::clone(&inner), connector)));
         let keeper = Arc::new(Keeper::new(interval));
         let shared = Arc::new(Shared { inner });
         Ok(Self { zk: shared.clone(), shared: Some(shared), keeper })
@@ -482,14 +487,24 @@ impl Client {
     /// with [`Code::CLOSED`] where the server did not confirm in time. A lent connection, and its session, stay
     /// as they are.
     pub async fn close(&self, timeout: Duration) -> Result<()> {
-        let mut states = self.states();
         if self.shared.is_some() {
-            let inner = self.inner()?;
-            self.keeper.close();
-            inner.with_driver(|logical, now| logical.close(now, now + timeout));
-        } else {
-            self.keeper.close();
-            self.zk().close();
+            self.inner()?;
+        }
+        let mut states = self.states();
+        let deadline = self.zk.now() + timeout;
+        self.keeper.close();
+        if !self.keeper.is_finished() {
+            // A persistent lock node that is not held must not outlive us, and no session takes it along.
+            let timeout = self.zk.sleep_until(deadline);
+            tokio::select! {
+                biased;
+                () = self.keeper.finished() => {}
+                () = timeout => {}
+            }
+        }
+        match &self.shared {
+            Some(shared) => shared.inner.with_driver(|logical, now| logical.close(now, deadline.max(now))),
+            None => self.zk().close(),
         }
         while let Some(event) = states.recv().await {
             if event.state == State::Closed {
@@ -503,6 +518,15 @@ impl Client {
 /// The address of this process's own server; nothing else is, least of all an empty one: a replica with
 /// an unset variable must not lead a world of its own.
 const EMBEDDED: &str = "embedded";
+
+/// What makes the connections to these servers secure.
+fn connector(tls: &Tls, address: &str) -> Result<Connector> {
+    if address == EMBEDDED {
+        let text = "the embedded server speaks no TLS: leave the option tls out";
+        return Err(Error::new(Code::BAD_ARGUMENT).during("connect", None).because(text));
+    }
+    Connector::new(tls, &ConnectString::parse(address)?.hosts)
+}
 
 #[cfg(feature = "embedded")]
 fn embedded_address() -> Result<String> {

@@ -1,5 +1,6 @@
 //! How a client behaves.
 
+use super::tls::Tls;
 use crate::error::{Code, Error, Result};
 use std::fmt;
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub struct Options {
     pub max_frame: usize,
     /// Credentials, replayed first on every connection: scheme and what the scheme wants.
     pub auth: Vec<Auth>,
+    /// Connect by TLS, and how. Default: in plain text. [`crate::Client::new`] says what is wrong with it.
+    pub tls: Option<Tls>,
     /// Re-attach to this session instead of asking for a new one. If it is over, that is told as a loss,
     /// and a new one is made.
     pub reattach: Option<Reattach>,
@@ -60,6 +63,7 @@ impl Default for Options {
             max_backoff: Duration::from_secs(1),
             max_frame: 0xf_ffff,
             auth: Vec::new(),
+            tls: None,
             reattach: None,
             renew_interval: None,
             clock_drift: 0.01,
@@ -79,6 +83,7 @@ impl fmt::Debug for Options {
             .field("max_backoff", &self.max_backoff)
             .field("max_frame", &self.max_frame)
             .field("auth", &self.auth)
+            .field("tls", &self.tls)
             .field("renew_interval", &self.renew_interval)
             .field("clock_drift", &self.clock_drift)
             .field("reattach", &self.reattach)

@@ -372,6 +372,10 @@ impl Session {
         let problem = loop {
             match frames.next_frame() {
                 Ok(None) => break None,
+                // How an alert of TLS begins.
+                Err(error) if self.link == Link::Handshake && error.claimed >> 16 == 0x1503 => {
+                    break Some("the server answers in TLS; is this a port for TLS?".to_owned());
+                }
                 Err(error) => break Some(error.to_string()),
                 Ok(Some(frame)) => {
                     let was = self.link;
@@ -577,6 +581,7 @@ impl Session {
 /// What an answer to this operation proves. An operation that failed is not asked about.
 fn weight(op: i32) -> Weight {
     match op {
+        op_code::SYNC if mutated(Mutant::SyncProves) => Weight::Write,
         op_code::SYNC => Weight::Sync,
         op_code::CREATE
         | op_code::CREATE2

@@ -192,24 +192,46 @@ pub(super) fn timeout(ms: i64) -> Result<Option<Duration>> {
     }
 }
 
+/// Whose thread a callback runs on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Thread {
+    /// Ours: what waits there may wait for what is behind it in the queue.
+    Library,
+    /// The caller's, who is in one of our functions.
+    Caller,
+}
+
 thread_local! {
     /// The process in whose callback this thread is: a fork inside a callback makes a child whose only
     /// thread is no longer in one.
-    static IN_CALLBACK: Cell<Option<usize>> = const { Cell::new(None) };
+    static IN_CALLBACK: Cell<Option<(usize, Thread)>> = const { Cell::new(None) };
 }
 
 /// Whether this thread runs a callback at the moment.
 pub(super) fn is_in_callback() -> bool {
-    let process = IN_CALLBACK.try_with(Cell::get).ok().flatten();
-    process.is_some() && process == handles::process().ok()
+    in_callback().is_some()
+}
+
+fn in_callback() -> Option<Thread> {
+    let (process, thread) = IN_CALLBACK.try_with(Cell::get).ok().flatten()?;
+    (handles::process().ok() == Some(process)).then_some(thread)
 }
 
 /// Marks this thread as one that runs a callback, until the mark is dropped.
-pub(super) struct InCallback(Option<usize>);
+pub(super) struct InCallback(Option<(usize, Thread)>);
 
 impl InCallback {
     pub(super) fn enter() -> Self {
-        let here = handles::process().ok();
+        Self::mark(Thread::Library)
+    }
+
+    /// The callback runs in the caller's own thread, and may wait.
+    pub(super) fn task() -> Self {
+        Self::mark(Thread::Caller)
+    }
+
+    fn mark(thread: Thread) -> Self {
+        let here = handles::process().ok().map(|process| (process, thread));
         Self(IN_CALLBACK.try_with(|cell| cell.replace(here)).ok().flatten())
     }
 }
@@ -222,7 +244,7 @@ impl Drop for InCallback {
 
 /// Refuses a call that waits, where what it waits for may be behind it in the queue.
 pub(super) fn may_block() -> Result<()> {
-    if is_in_callback() {
+    if in_callback() == Some(Thread::Library) {
         let text = "use the asynchronous form here, or call it from a thread of your own";
         return Err(Error::new(Code::WOULD_DEADLOCK).because(text));
     }

@@ -6,6 +6,8 @@
 use super::acl::AclList;
 use super::call::{Call, LentWatch};
 use super::client::ClientHandle;
+use super::elector::ElectorHandle;
+use super::elector_options::ElectorOptions;
 use super::lend::Lend;
 use super::multi::Multi;
 use super::mutex::MutexHandle;
@@ -19,102 +21,11 @@ use crate::sync::Mutex;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// What a handle may stand for: the first byte of its id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Client = 1,
-    Mutex = 2,
-    Op = 3,
-    ClientOptions = 4,
-    MutexOptions = 5,
-    Server = 6,
-    Multi = 7,
-    Acl = 8,
-    Watch = 9,
-    Lend = 10,
-    Call = 11,
-    LentWatch = 12,
-}
-
-impl Kind {
-    const ALL: [Self; 12] = [
-        Self::Client,
-        Self::Mutex,
-        Self::Op,
-        Self::ClientOptions,
-        Self::MutexOptions,
-        Self::Server,
-        Self::Multi,
-        Self::Acl,
-        Self::Watch,
-        Self::Lend,
-        Self::Call,
-        Self::LentWatch,
-    ];
-
-    fn of(id: u64) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| *kind as u64 == id >> KIND_AT)
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Client => "zkh_client",
-            Self::Mutex => "zkh_mutex",
-            Self::Op => "zkh_op",
-            Self::ClientOptions => "zkh_client_options",
-            Self::MutexOptions => "zkh_mutex_options",
-            Self::Server => "zkh_server",
-            Self::Multi => "zkh_multi",
-            Self::Acl => "zkh_acl",
-            Self::Watch => "zkh_watch",
-            Self::Lend => "zkh_lend",
-            Self::Call => "zkh_call",
-            Self::LentWatch => "zkh_lent_watch",
-        }
-    }
-}
-
 const KIND_AT: u32 = 56;
 const PROCESS_AT: u32 = 48;
 const SLOT_AT: u32 = 24;
 const SLOTS: u64 = 1 << (PROCESS_AT - SLOT_AT);
 const GENERATIONS: u64 = 1 << SLOT_AT;
-
-/// What the registry holds. Dropping one may take long, so that is never done under the registry's lock.
-#[derive(Clone)]
-pub(super) enum Object {
-    Client(Arc<ClientHandle>),
-    Mutex(Arc<MutexHandle>),
-    Op(Arc<Op>),
-    ClientOptions(Arc<ClientOptions>),
-    MutexOptions(Arc<MutexOptions>),
-    Server(Arc<Server>),
-    Multi(Arc<Multi>),
-    Acl(Arc<AclList>),
-    Watch(Arc<WatchHandle>),
-    Lend(Arc<Lend>),
-    Call(Arc<Call>),
-    LentWatch(Arc<LentWatch>),
-}
-
-impl Object {
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Client(_) => Kind::Client,
-            Self::Mutex(_) => Kind::Mutex,
-            Self::Op(_) => Kind::Op,
-            Self::ClientOptions(_) => Kind::ClientOptions,
-            Self::MutexOptions(_) => Kind::MutexOptions,
-            Self::Server(_) => Kind::Server,
-            Self::Multi(_) => Kind::Multi,
-            Self::Acl(_) => Kind::Acl,
-            Self::Watch(_) => Kind::Watch,
-            Self::Lend(_) => Kind::Lend,
-            Self::Call(_) => Kind::Call,
-            Self::LentWatch(_) => Kind::LentWatch,
-        }
-    }
-}
 
 /// What a handle of C may be turned into.
 pub(super) trait Handled: Sized {
@@ -123,9 +34,46 @@ pub(super) trait Handled: Sized {
     fn from_object(object: Object) -> Option<Arc<Self>>;
 }
 
+/// Everything that a handle may stand for: its number, which is the first byte of an id, the object and the
+/// type's name in C.
 macro_rules! handled {
-    ($($type:ty => $kind:ident;)*) => {$(
-        impl Handled for $type {
+    ($($kind:ident = $number:literal, $object:ty, $name:literal;)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Kind {
+            $($kind = $number,)*
+        }
+
+        impl Kind {
+            fn of(id: u64) -> Option<Self> {
+                match id >> KIND_AT {
+                    $($number => Some(Self::$kind),)*
+                    _ => None,
+                }
+            }
+
+            fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+        }
+
+        /// What the registry holds. Dropping one may take long, so that is never done under the registry's
+        /// lock.
+        #[derive(Clone)]
+        pub(super) enum Object {
+            $($kind(Arc<$object>),)*
+        }
+
+        impl Object {
+            fn kind(&self) -> Kind {
+                match self {
+                    $(Self::$kind(_) => Kind::$kind,)*
+                }
+            }
+        }
+
+        $(impl Handled for $object {
             const KIND: Kind = Kind::$kind;
 
             fn into_object(this: Arc<Self>) -> Object {
@@ -138,23 +86,25 @@ macro_rules! handled {
                     _ => None,
                 }
             }
-        }
-    )*};
+        })*
+    };
 }
 
 handled! {
-    ClientHandle => Client;
-    MutexHandle => Mutex;
-    Op => Op;
-    ClientOptions => ClientOptions;
-    MutexOptions => MutexOptions;
-    Server => Server;
-    Multi => Multi;
-    AclList => Acl;
-    WatchHandle => Watch;
-    Lend => Lend;
-    Call => Call;
-    LentWatch => LentWatch;
+    Client = 1, ClientHandle, "zkh_client";
+    Mutex = 2, MutexHandle, "zkh_mutex";
+    Op = 3, Op, "zkh_op";
+    ClientOptions = 4, ClientOptions, "zkh_client_options";
+    MutexOptions = 5, MutexOptions, "zkh_mutex_options";
+    Server = 6, Server, "zkh_server";
+    Multi = 7, Multi, "zkh_multi";
+    Acl = 8, AclList, "zkh_acl";
+    Watch = 9, WatchHandle, "zkh_watch";
+    Elector = 10, ElectorHandle, "zkh_elector";
+    ElectorOptions = 11, ElectorOptions, "zkh_elector_options";
+    Lend = 12, Lend, "zkh_lend";
+    Call = 13, Call, "zkh_call";
+    LentWatch = 14, LentWatch, "zkh_lent_watch";
 }
 
 struct Slot {

@@ -87,15 +87,20 @@ impl Completion<i64> for zkh_done_fn {
     }
 
     fn complete(self, user: UserData, outcome: Result<i64>) {
-        let Some(callback) = self else { return };
-        let (status, value, error) = match outcome {
-            Ok(value) => (Code::OK, value, None),
-            Err(error) => (error.code(), 0, Some(zkh_error::new(&error))),
-        };
-        let error = error.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-        // SAFETY: the caller gave this callback for this pointer, which is not destroyed yet.
-        unsafe { callback(user.as_ptr(), status.number(), value, error) };
+        tell(self, &user, outcome);
     }
+}
+
+/// Calls a completion.
+pub(super) fn tell(callback: zkh_done_fn, user: &UserData, outcome: Result<i64>) {
+    let Some(callback) = callback else { return };
+    let (status, value, error) = match outcome {
+        Ok(value) => (Code::OK, value, None),
+        Err(error) => (error.code(), 0, Some(zkh_error::new(&error))),
+    };
+    let error = error.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the caller gave this callback for this pointer, which is not destroyed yet.
+    unsafe { callback(user.as_ptr(), status.number(), value, error) };
 }
 
 type Complete<T> = Box<dyn FnOnce(UserData, Result<T>) + Send>;

@@ -107,7 +107,10 @@ pub extern "C" fn zkh_client_options_free(options: zkh_client_options) -> zkh_st
     })
 }
 
-fn set_client(options: zkh_client_options, set: impl FnOnce(&mut Options) -> Result<()>) -> Result<()> {
+pub(super) fn set_client(
+    options: zkh_client_options,
+    set: impl FnOnce(&mut Options) -> Result<()>,
+) -> Result<()> {
     let options = handles::get::<ClientOptions>(options.id)?;
     let mut options = options.0.lock();
     let mut changed = options.clone();
@@ -117,7 +120,7 @@ fn set_client(options: zkh_client_options, set: impl FnOnce(&mut Options) -> Res
     Ok(())
 }
 
-fn milliseconds(ms: i64) -> Result<Duration> {
+pub(super) fn milliseconds(ms: i64) -> Result<Duration> {
     let ms = u64::try_from(ms).map_err(|_| bad_argument(format!("the time is negative: {ms} ms")))?;
     Ok(Duration::from_millis(ms))
 }

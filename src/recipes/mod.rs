@@ -13,8 +13,16 @@
 pub mod contender;
 mod contents;
 pub mod elector;
+pub mod glob;
 pub mod keeper;
 mod marker;
 pub mod mutex;
 mod node;
 mod patience;
+pub mod pattern;
+mod persistent;
+pub mod pid_node;
+pub mod queue_lock;
+mod revocation;
+pub mod tree;
+mod window;

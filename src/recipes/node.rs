@@ -1,7 +1,7 @@
 //! The life of one lock node: how it is found again when its creation was not answered, and how it
-//! is removed for certain.
+//! is removed for certain. `persistent.rs` has the same for nodes that no session takes along.
 
-use super::{contender, contents};
+use super::{contender, contents, persistent};
 use crate::error::{Code, Error, Result};
 use crate::mutant::{Mutant, mutated};
 use crate::path;
@@ -21,22 +21,51 @@ pub(super) struct LockNode {
     pub(super) path: String,
     pub(super) sequence: i32,
     pub(super) czxid: i64,
+    /// The session that made it, and that an ephemeral one is bound to.
     pub(super) session: i64,
+    /// The ephemeral node beside it that says that its owner lives, if it is persistent.
+    pub(super) companion: Option<String>,
 }
 
 impl LockNode {
     /// The node that a creation on this session answered with.
-    pub(super) fn new(path: String, stat: &Stat, session: i64, patterns: &[String]) -> Result<Self> {
+    pub(super) fn new(
+        path: String,
+        czxid: i64,
+        session: i64,
+        companion: Option<String>,
+        patterns: &[String],
+    ) -> Result<Self> {
         match contender::sequence(path::name(&path), patterns) {
-            Some(sequence) => Ok(Self { path, sequence, czxid: stat.czxid, session }),
+            Some(sequence) => Ok(Self { path, sequence, czxid, session, companion }),
             None => Err(Error::new(Code::PROTOCOL)
                 .during("create", Some(&path))
                 .because("the server answered with a name without a sequence number")),
         }
     }
 
+    /// A node of this session without a number.
+    pub(super) fn plain(path: &str, stat: &Stat, session: i64) -> Self {
+        Self { path: path.to_owned(), sequence: 0, czxid: stat.czxid, session, companion: None }
+    }
+
     pub(super) fn name(&self) -> &str {
         path::name(&self.path)
+    }
+
+    /// The options of one step with it: a persistent node is bound to no session.
+    pub(super) fn step(&self, zk: &Arc<dyn Zk>) -> OpOptions {
+        match self.companion {
+            None => step(zk, self.session),
+            Some(_) => persistent::step(zk),
+        }
+    }
+
+    /// What deletes it, as operations of a transaction.
+    pub(super) fn deletions(&self) -> Vec<MultiOp> {
+        let all = [Some(&self.path), self.companion.as_ref()];
+        let delete = |path: &String| MultiOp::Delete { path: path.clone(), version: -1 };
+        all.into_iter().flatten().map(delete).collect()
     }
 }
 
@@ -67,16 +96,23 @@ pub(super) fn is_session_over(error: &Error) -> bool {
 
 /// A pause that grows from call to call.
 #[derive(Debug)]
-pub(super) struct Pause(Duration);
+pub(super) struct Pause {
+    next: Duration,
+    most: Duration,
+}
 
 impl Pause {
     pub(super) fn new() -> Self {
-        Self(PAUSE)
+        Self::up_to(MAX_PAUSE)
+    }
+
+    pub(super) fn up_to(most: Duration) -> Self {
+        Self { next: PAUSE, most }
     }
 
     pub(super) async fn rest(&mut self, zk: &Arc<dyn Zk>) {
-        let until = zk.now() + self.0;
-        self.0 = (self.0 * 2).min(MAX_PAUSE);
+        let until = zk.now() + self.next;
+        self.next = (self.next * 2).min(self.most);
         zk.sleep_until(until).await;
     }
 }
@@ -98,6 +134,9 @@ pub(super) enum Removal {
 /// over. A deletion that was not answered is repeated only while the node with our czxid is there;
 /// `doubt` says that there was one before this call.
 pub(super) async fn remove(zk: Arc<dyn Zk>, node: LockNode, mut doubt: bool) -> Removal {
+    if let Some(companion) = node.companion.clone() {
+        return persistent::remove(zk, node, companion, doubt).await;
+    }
     let mut pause = Pause::new();
     loop {
         let error = match zk.delete(&node.path, -1, step(&zk, node.session)).await {
@@ -109,9 +148,10 @@ pub(super) async fn remove(zk: Arc<dyn Zk>, node: LockNode, mut doubt: bool) -> 
             Code::NO_NODE => return Removal::Gone,
             _ if is_session_over(&error) => return Removal::SessionOver,
             _ if !is_passing(&error) => {
-                log::error!("the lock node could not be removed and stays while its session lives: {error}");
+                log::error!("the node could not be removed and stays while its session lives: {error}");
                 return Removal::Refused(error);
             }
+            _ if mutated(Mutant::RemovesOnce) => return Removal::Gone,
             _ => {}
         }
         // Whoever finds the name taken by another node must leave that one alone.
@@ -153,7 +193,7 @@ pub(super) async fn recover(
 }
 
 /// Commits a transaction behind everything that the session sent before.
-fn barrier(
+pub(super) fn barrier(
     zk: &Arc<dyn Zk>,
     parent: &str,
     session: i64,
@@ -172,6 +212,9 @@ fn barrier(
 }
 
 async fn look(zk: &Arc<dyn Zk>, parent: &str, id: &str, session: i64) -> Result<Option<(String, Stat)>> {
+    if mutated(Mutant::AdoptsEarlierSession) {
+        return look_on_any_session(zk, parent, id).await;
+    }
     let barrier = barrier(zk, parent, session);
     let ephemerals = zk.ephemerals(parent, step(zk, session));
     match barrier.await {
@@ -211,6 +254,19 @@ async fn look(zk: &Arc<dyn Zk>, parent: &str, id: &str, session: i64) -> Result<
     Ok(None)
 }
 
+/// An error put back: the node may be of a session that is over, and go with it.
+async fn look_on_any_session(zk: &Arc<dyn Zk>, parent: &str, id: &str) -> Result<Option<(String, Stat)>> {
+    let (names, _) = zk.children(parent, OpOptions::default()).await?;
+    for at in names.iter().map(|name| path::join(parent, name)) {
+        if let Ok((data, stat)) = zk.get(&at, OpOptions::default()).await
+            && contents::has_id(&data, id)
+        {
+            return Ok(Some((at, stat)));
+        }
+    }
+    Ok(None)
+}
+
 /// Sees to it that a creation which nobody waits for any more leaves no node behind. `creation` is
 /// what its answer comes by, or `None` where it is known already that none will come.
 pub(super) async fn forget(
@@ -241,7 +297,7 @@ pub(super) async fn forget(
         Err(_) => None,
     };
     if let Some((path, stat)) = found
-        && let Ok(node) = LockNode::new(path, &stat, session, &patterns)
+        && let Ok(node) = LockNode::new(path, stat.czxid, session, None, &patterns)
     {
         remove(zk, node, false).await;
     }

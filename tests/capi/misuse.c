@@ -147,6 +147,16 @@ static void refused_arguments(zkh_client client, zkh_mutex mutex)
     FAILS(zkh_client_options_set_max_backoff_ms(options, 0, &err), ZKH_BAD_ARGUMENT, "max_backoff");
     FAILS(zkh_client_options_set_max_frame_bytes(options, 1, &err), ZKH_BAD_ARGUMENT, "max_frame");
     FAILS(zkh_log_set_callback(6, NULL, NULL, NULL, &err), ZKH_BAD_ARGUMENT, "level is 6");
+    FAILS(zkh_client_options_set_tls_ca_file(options, NULL, &err), ZKH_BAD_ARGUMENT, "path is a null pointer");
+    FAILS(zkh_client_options_set_tls_ca_pem(options, NULL, 5, &err), ZKH_BAD_ARGUMENT, "pem is a null pointer");
+    /* This library was built without TLS; examples/c/tls.c is tried with it. */
+    FAILS(zkh_client_options_set_tls_ca_file(options, "/nowhere", &err), ZKH_UNSUPPORTED, "this build has no TLS");
+    FAILS(zkh_client_options_set_tls_ca_pem(options, "", 0, &err), ZKH_UNSUPPORTED, "this build has no TLS");
+    FAILS(zkh_client_options_set_tls_certificate_file(options, "/nowhere", "/nowhere", &err), ZKH_UNSUPPORTED,
+          "this build has no TLS");
+    FAILS(zkh_client_options_set_tls_certificate_pem(options, NULL, 0, NULL, 0, &err), ZKH_UNSUPPORTED,
+          "this build has no TLS");
+    FAILS(zkh_client_options_set_tls_server_name(options, "zk", &err), ZKH_UNSUPPORTED, "this build has no TLS");
     FAILS(zkh_mutex_options_add_acl(mutex_options, 32, "world", "anyone", &err), ZKH_BAD_ARGUMENT, "permissions is 32");
     FAILS(zkh_mutex_options_set_contents_json(mutex_options, "[1]", &err), ZKH_BAD_ARGUMENT, "not a JSON object");
     FAILS(zkh_mutex_options_add_extra_lock_pattern(mutex_options, "a/", &err), ZKH_BAD_ARGUMENT, "pattern");

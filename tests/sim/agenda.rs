@@ -5,7 +5,8 @@ use std::collections::BinaryHeap;
 use std::rc::Rc;
 
 use super::ensemble::Peer;
-use super::faults::Fault;
+use super::faults::Due;
+use super::schedule::{Dice, Schedule};
 
 /// Microseconds.
 pub type Micros = u64;
@@ -67,8 +68,8 @@ pub enum Event {
         server: usize,
     },
     Elect,
-    Fault(Fault),
-    /// The next fault of a kind is chosen.
+    Due(Due),
+    /// The next fault of a kind.
     Chance {
         kind: usize,
     },
@@ -103,17 +104,31 @@ pub struct Agenda {
     hash: u64,
     pub steps: u64,
     story: Option<Vec<String>>,
-    pub violations: Vec<String>,
+    pub violations: Vec<Violation>,
+}
+
+/// A promise that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// As docs/design.md names it, or what the model asks for besides.
+    pub promise: &'static str,
+    pub what: String,
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.promise, self.what)
+    }
 }
 
 impl Agenda {
-    pub fn new(seed: u64, tell: bool) -> Self {
+    pub fn new(schedule: &Schedule, tell: bool) -> Self {
         Self {
             now: 0,
-            rng: fastrand::Rng::with_seed(seed),
+            rng: schedule.rng(Dice::Setup),
             queue: BinaryHeap::new(),
             seq: 0,
-            hash: seed,
+            hash: schedule.seed,
             steps: 0,
             story: tell.then(Vec::new),
             violations: Vec::new(),
@@ -160,9 +175,10 @@ impl Agenda {
         }
     }
 
-    pub fn violate(&mut self, what: String) {
-        self.tell(|| format!("!! {what}"));
-        self.violations.push(what);
+    pub fn violate(&mut self, promise: &'static str, what: String) {
+        let violation = Violation { promise, what };
+        self.tell(|| format!("!! {violation}"));
+        self.violations.push(violation);
     }
 
     pub fn take_story(&mut self) -> Vec<String> {

@@ -159,6 +159,10 @@ pub enum Seen {
     DeletedThoughTold { session: i64, path: String },
     /// A session deleted a node of another session.
     DeletedForeign { session: i64, path: String },
+    /// A node is gone: with its session, or by a deletion.
+    Removed { czxid: i64, with_session: bool },
+    /// Data that a lock guards were written, while the lowest contender for that lock was this one.
+    Wrote { path: String, session: i64, before: Rc<[u8]>, after: Rc<[u8]>, lowest: Option<i64> },
 }
 
 pub struct Ensemble {
@@ -166,8 +170,6 @@ pub struct Ensemble {
     /// What the quorum has committed, whoever knows it by now.
     pub truth: Tree,
     truth_log: Vec<Rc<Logged>>,
-    /// The tree changed since this was last taken.
-    pub moved: bool,
     pub tick: Micros,
     sync_limit: u64,
     /// Servers that do not know `getEphemerals`.
@@ -182,6 +184,8 @@ pub struct Ensemble {
     /// What a session was last told about a path: czxid and owner.
     told: BTreeMap<(i64, String), (i64, i64)>,
     pub seen: Vec<Seen>,
+    /// What each lock guards.
+    guards: BTreeMap<String, String>,
     calm: bool,
 }
 
@@ -197,7 +201,11 @@ impl Server {
 
 impl Ensemble {
     pub fn new(agenda: &mut Agenda) -> Self {
-        let count = if agenda.chance(20) { 1 } else { 3 };
+        let count = match agenda.rng.u32(0..100) {
+            0..20 => 1,
+            20..95 => 3,
+            _ => 5,
+        };
         let tick = agenda.between(2, 5) * 100 * MS;
         let servers: Vec<_> = (0..count)
             .map(|index| Server {
@@ -219,11 +227,10 @@ impl Ensemble {
                 lag: *agenda.rng.choice(&[MS, 10 * MS, 200 * MS]).unwrap_or(&MS),
             })
             .collect();
-        let mut this = Self {
+        let this = Self {
             servers,
             truth: Tree::new(),
             truth_log: Vec::new(),
-            moved: false,
             tick,
             sync_limit: agenda.between(3, 6),
             old: agenda.chance(15),
@@ -236,6 +243,7 @@ impl Ensemble {
             electing: false,
             told: BTreeMap::new(),
             seen: Vec::new(),
+            guards: BTreeMap::new(),
             calm: false,
         };
         for server in 0..this.servers.len() {
@@ -243,8 +251,18 @@ impl Ensemble {
             let at = agenda.between(1, tick / 2);
             agenda.at(at, Event::Tick { server, boot });
         }
-        this.elect(agenda);
         this
+    }
+
+    /// What lies there before anybody comes.
+    pub fn plant(&mut self, plant: impl Fn(&mut Tree)) {
+        plant(&mut self.truth);
+        self.servers.iter_mut().for_each(|server| plant(&mut server.tree));
+    }
+
+    /// The data of a node that the lock on `lock` guards.
+    pub fn guard(&mut self, path: String, lock: &str) {
+        self.guards.insert(path, lock.to_owned());
     }
 
     pub fn quorum(&self) -> usize {
@@ -496,13 +514,14 @@ impl Ensemble {
             assert_eq!(at, self.truth_log.len());
             if let Txn::One(Change::Delete { path }) = &logged.txn
                 && logged.session != ADMIN
+                && !self.is_lock(path)
                 && self.truth.nodes.get(path).is_some_and(|node| node.owner != logged.session)
             {
                 self.seen.push(Seen::DeletedForeign { session: logged.session, path: path.clone() });
             }
+            self.see(logged);
             let _ = self.truth.apply(logged.zxid, logged.session, &logged.txn);
             self.truth_log.push(Rc::clone(logged));
-            self.moved = true;
             agenda.mix(logged.zxid as u64);
             agenda.tell(|| {
                 format!(
@@ -516,6 +535,72 @@ impl Ensemble {
         if let (Some(a), Some(b)) = (log.get(len.wrapping_sub(1)), self.truth_log.get(len.wrapping_sub(1))) {
             assert!(Rc::ptr_eq(a, b), "the model commits two histories");
         }
+    }
+
+    /// Whether it is a lock's path, which belongs to all.
+    fn is_lock(&self, path: &str) -> bool {
+        self.guards.values().any(|lock| lock == path)
+    }
+
+    /// What of a transaction about to be committed the checks want to know.
+    fn see(&mut self, logged: &Logged) {
+        let one;
+        let changes = match &logged.txn {
+            Txn::One(change) => {
+                one = [change.clone()];
+                &one[..]
+            }
+            Txn::Multi(changes) => changes,
+            Txn::CloseSession => {
+                let owned = self.truth.ephemerals(logged.session).map(|path| self.truth.nodes[path].czxid);
+                self.seen.extend(owned.map(|czxid| Seen::Removed { czxid, with_session: true }));
+                return;
+            }
+            Txn::Error(_) | Txn::CreateSession { .. } => return,
+        };
+        for change in changes {
+            match change {
+                Change::Delete { path } => {
+                    if let Some(node) = self.truth.nodes.get(path) {
+                        self.seen.push(Seen::Removed { czxid: node.czxid, with_session: false });
+                    }
+                }
+                Change::Set { path, data, .. } => {
+                    if let (Some(lock), Some(node)) = (self.guards.get(path), self.truth.nodes.get(path)) {
+                        let lowest = self.contenders(lock).first().map(|found| found.2);
+                        self.seen.push(Seen::Wrote {
+                            path: path.clone(),
+                            session: logged.session,
+                            before: Rc::clone(&node.data),
+                            after: Rc::clone(data),
+                            lowest,
+                        });
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The leader of the last election, if it is up and runs.
+    pub fn leader(&self) -> Option<usize> {
+        (0..self.servers.len()).find(|&s| {
+            let it = &self.servers[s];
+            it.up && !it.frozen && matches!(&it.role, Role::Leading(lead) if lead.epoch == self.epoch)
+        })
+    }
+
+    /// A leader that was deposed and does not know it yet: it may be frozen.
+    pub fn deposed(&self) -> Option<usize> {
+        (0..self.servers.len()).find(|&s| {
+            let it = &self.servers[s];
+            it.up && matches!(&it.role, Role::Leading(lead) if lead.epoch < self.epoch)
+        })
+    }
+
+    /// How long a follower bears its leader's silence.
+    pub fn silence(&self) -> Micros {
+        self.tick * self.sync_limit
     }
 
     fn tick(&mut self, agenda: &mut Agenda, net: &mut Network, server: usize) {
@@ -706,7 +791,10 @@ impl Ensemble {
 
     /// PrepRequestProcessor: decides on a write, against everything that is proposed already.
     fn write(&mut self, agenda: &mut Agenda, server: usize, origin: Origin, session: i64, request: &Request) {
+        let epoch = self.epoch;
         let Some(lead) = self.lead(server) else { return };
+        // What a deposed leader proposes is committed by nobody.
+        let counts = lead.epoch == epoch;
         let refused = match lead.tracked.get_mut(&session) {
             _ if session == ADMIN => None,
             None => Some(code::SESSION_EXPIRED),
@@ -723,10 +811,11 @@ impl Ensemble {
         let one_of_others = |path: &String| {
             let told = self.told.get(&(session, path.clone()));
             // A late copy from an earlier connection is refused, and proves nothing.
-            refused.is_none() && told.is_some_and(|(_, owner)| *owner != session)
+            counts && refused.is_none() && told.is_some_and(|(_, owner)| *owner != session)
         };
         if let Request::Delete { path, .. } = request
             && one_of_others(path)
+            && !self.is_lock(path)
         {
             self.seen.push(Seen::DeletedThoughTold { session, path: path.clone() });
         }
@@ -1093,7 +1182,8 @@ impl Ensemble {
             match conn.stage {
                 Stage::Handshake => self.attach(agenda, net, server, id, &frame),
                 Stage::Attaching => {
-                    agenda.violate(format!("connection {id}: a request before the handshake was answered"));
+                    let what = format!("connection {id}: a request before the handshake was answered");
+                    agenda.violate("session", what);
                 }
                 Stage::Up => self.request(agenda, net, server, id, &frame),
             }
@@ -1237,34 +1327,34 @@ impl Ensemble {
         }
     }
 
+    /// The sessions that the leader has not begun to end.
+    pub fn sessions(&self) -> Vec<i64> {
+        let lead = self.leader().map(|leader| &self.servers[leader].role);
+        let Some(Role::Leading(lead)) = lead else { return Vec::new() };
+        lead.tracked.iter().filter(|(_, t)| !t.closing).map(|(id, _)| *id).collect()
+    }
+
     /// The leader ends a session whose time is not over: its clock jumped, or an administrator asked it to.
-    pub fn expire_any(&mut self, agenda: &mut Agenda) {
-        for server in 0..self.servers.len() {
-            let it = &self.servers[server];
-            let Role::Leading(lead) = &it.role else { continue };
-            if !it.up || it.frozen || lead.epoch != self.epoch {
-                continue;
-            }
-            let open: Vec<_> = lead.tracked.iter().filter(|(_, t)| !t.closing).map(|(id, _)| *id).collect();
-            let Some(session) = agenda.rng.choice(open) else { return };
-            if let Some(tracked) = self.lead(server).and_then(|lead| lead.tracked.get_mut(&session)) {
-                tracked.closing = true;
-            }
+    pub fn expire(&mut self, agenda: &mut Agenda, session: i64) {
+        let Some(server) = self.leader() else { return };
+        let Some(tracked) = self.lead(server).and_then(|lead| lead.tracked.get_mut(&session)) else { return };
+        if !std::mem::replace(&mut tracked.closing, true) {
             agenda.tell(|| format!("server {server} ends {} before its time", session_name(session)));
             self.propose(agenda, server, None, session, Txn::CloseSession);
-            return;
         }
+    }
+
+    /// The session that came by this connection, as its server knows it.
+    pub fn session_of(&self, server: usize, conn: u64) -> Option<i64> {
+        let session = self.servers[server].conns.get(&conn)?.session;
+        (session != 0).then_some(session)
     }
 
     // ---- others ----
 
     /// A write by an administrator or another library, if there is a leader to take it.
     pub fn admin(&mut self, agenda: &mut Agenda, request: &Request) -> bool {
-        let leader = (0..self.servers.len()).find(|&s| {
-            let it = &self.servers[s];
-            it.up && !it.frozen && matches!(&it.role, Role::Leading(lead) if lead.epoch == self.epoch)
-        });
-        let Some(server) = leader else { return false };
+        let Some(server) = self.leader() else { return false };
         self.write(agenda, server, Origin { server, conn: 0, seq: 0 }, ADMIN, request);
         true
     }
@@ -1276,7 +1366,9 @@ impl Ensemble {
             .children
             .iter()
             .filter_map(|child| {
-                let sequence = child.get(child.len().checked_sub(10)?..)?.parse().ok()?;
+                let patterns = ["lock-", "__lock__"];
+                let number = patterns.iter().find_map(|pattern| Some(child.rsplit_once(pattern)?.1))?;
+                let sequence = number.parse().ok()?;
                 let node = self.truth.nodes.get(&format!("{path}/{child}"))?;
                 Some((sequence, child.clone(), node.czxid, node.owner))
             })
@@ -1355,7 +1447,7 @@ fn describe(txn: &Txn) -> String {
         Change::Create { path, .. } => format!("create {path}"),
         Change::Delete { path } => format!("delete {path}"),
         Change::Set { path, .. } => format!("set {path}"),
-        Change::Check => "check".to_owned(),
+        Change::Check { path } => format!("check {path}"),
         Change::Failed(code) => format!("failed {code}"),
     };
     match txn {

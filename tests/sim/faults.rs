@@ -1,12 +1,15 @@
 //! What may go wrong. Each seed chooses which kinds there are, and how often.
 
 use super::agenda::{Agenda, MS, Micros};
+use super::schedule::{Dice, Part, Schedule};
 
-/// A fault that is due, or the end of one.
+/// What a fault left to be done at its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// A foreign contender leaves.
-    ForeignLeaves(usize),
+pub enum Due {
+    /// A foreign contender leaves; at the end all do.
+    ForeignLeaves { all: bool },
+    /// The leader ends this session.
+    Expire { session: i64 },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,10 +17,12 @@ pub enum Kind {
     CutConnection,
     EndConnection,
     HalfOpen,
+    LateAnswers,
     BlockClient,
     FreezeServer,
     KillServer,
     BlockServers,
+    Depose,
     StallDisks,
     PauseProcess,
     KillProcess,
@@ -35,14 +40,16 @@ pub enum Kind {
 use Kind::*;
 
 /// Each with how likely a seed has it, in percent, and its mean interval in ms.
-const KINDS: [(Kind, u32, u64); 19] = [
+pub const KINDS: [(Kind, u32, u64); 21] = [
     (CutConnection, 60, 300),
     (EndConnection, 30, 900),
     (HalfOpen, 30, 1500),
+    (LateAnswers, 30, 900),
     (BlockClient, 40, 1200),
     (FreezeServer, 30, 1500),
     (KillServer, 35, 2000),
     (BlockServers, 30, 2000),
+    (Depose, 20, 2500),
     (StallDisks, 40, 900),
     (PauseProcess, 40, 1000),
     (KillProcess, 20, 4000),
@@ -58,41 +65,53 @@ const KINDS: [(Kind, u32, u64); 19] = [
     (ExpireSession, 25, 1000),
 ];
 
+struct Stream {
+    interval: Option<Micros>,
+    rng: fastrand::Rng,
+    struck: u32,
+}
+
 /// The kinds of fault of one seed.
 pub struct Plan {
-    intervals: Vec<Option<Micros>>,
+    streams: Vec<Stream>,
 }
 
 impl Plan {
-    pub fn new(agenda: &mut Agenda) -> Self {
+    pub fn new(schedule: &Schedule, agenda: &mut Agenda) -> Self {
         // One seed in twenty has no fault at all, so that plain errors are not hidden by hard ones.
         let quiet = agenda.chance(5);
-        let intervals = KINDS
+        let streams = KINDS
             .iter()
-            .map(|&(_, percent, mean)| {
-                let has = agenda.chance(percent) && !quiet;
+            .enumerate()
+            .map(|(index, &(_, percent, mean))| {
+                let has = agenda.chance(percent) && !quiet && schedule.has(Part::Kind(index));
                 let scale = agenda.between(1, 3);
-                has.then_some(mean * MS * scale)
+                let rng = schedule.rng(Dice::Interval(index));
+                Stream { interval: has.then_some(mean * MS * scale), rng, struck: 0 }
             })
             .collect();
-        Self { intervals }
+        Self { streams }
     }
 
     pub fn has(&self, kind: Kind) -> bool {
-        KINDS.iter().zip(&self.intervals).any(|((k, ..), interval)| *k == kind && interval.is_some())
+        KINDS.iter().zip(&self.streams).any(|((k, ..), stream)| *k == kind && stream.interval.is_some())
     }
 
-    pub fn kind(index: usize) -> Kind {
-        KINDS[index].0
+    /// How long until the next one of a kind.
+    pub fn pause(&mut self, index: usize) -> Option<Micros> {
+        let stream = &mut self.streams[index];
+        let interval = stream.interval?;
+        Some(stream.rng.u64(1..=2 * interval))
     }
 
-    /// When the next one of a kind comes.
-    pub fn pause(&self, agenda: &mut Agenda, index: usize) -> Option<Micros> {
-        let interval = self.intervals[index]?;
-        Some(agenda.between(1, 2 * interval))
+    /// Counts the faults of a kind.
+    pub fn next(&mut self, index: usize) -> u32 {
+        self.streams[index].struck += 1;
+        self.streams[index].struck
     }
 
-    pub fn len(&self) -> usize {
-        self.intervals.len()
+    /// How many faults of each kind there were.
+    pub fn struck(&self) -> impl Iterator<Item = (usize, u32)> {
+        self.streams.iter().map(|stream| stream.struck).enumerate()
     }
 }

@@ -27,6 +27,15 @@ pub struct Cut {
     pub place: Where,
     /// Whether the client's kernel still takes what cannot arrive any more.
     pub swallow: bool,
+    /// The client reaches only this one of so many servers from then on, for so long.
+    pub strand: Option<Strand>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Strand {
+    pub only: usize,
+    pub servers: usize,
+    pub until: Micros,
 }
 
 #[derive(Debug)]
@@ -34,11 +43,13 @@ struct Direction {
     last: Micros,
     cut: Option<Cut>,
     dead: bool,
+    /// So many further messages come so much later, and after them nothing does.
+    late: Option<(u32, Micros)>,
 }
 
 impl Direction {
     const fn new(now: Micros) -> Self {
-        Self { last: now, cut: None, dead: false }
+        Self { last: now, cut: None, dead: false, late: None }
     }
 }
 
@@ -82,6 +93,7 @@ impl Network {
         for conn in self.conns.values_mut() {
             conn.up.cut = None;
             conn.down.cut = None;
+            conn.down.late = None;
         }
     }
 
@@ -128,7 +140,8 @@ impl Network {
             Way::ToServer => (&mut conn.up, up),
             Way::ToClient => (&mut conn.down, down),
         };
-        let at = (agenda.now.max(blocked) + delay).max(direction.last);
+        let late = direction.late.map_or(0, |(_, late)| late);
+        let at = (agenda.now.max(blocked) + delay + late).max(direction.last);
         direction.last = at;
         Some(at)
     }
@@ -168,6 +181,15 @@ impl Network {
             }
         }
         direction.dead = cut_now.is_some();
+        if let Some((left, _)) = &mut direction.late {
+            match left.checked_sub(1) {
+                Some(fewer) => *left = fewer,
+                None => {
+                    direction.dead = true;
+                    return None;
+                }
+            }
+        }
         if end > 0 {
             let at = self.arrival(agenda, id, way)?;
             let bytes = Rc::from(&bytes[..end]);
@@ -182,6 +204,11 @@ impl Network {
         if let Some(cut) = cut_now {
             agenda.tell(|| format!("connection {id} is cut {way:?}, {:?} of a frame", cut.place));
             self.end(agenda, id);
+            if let (Some(strand), Some(process)) = (cut.strand, self.conns.get(&id).map(|c| c.process)) {
+                for server in (0..strand.servers).filter(|server| *server != strand.only) {
+                    self.block(process, server, None, strand.until);
+                }
+            }
             return (!cut.swallow).then_some(end);
         }
         None
@@ -219,6 +246,13 @@ impl Network {
                 Way::ToServer => conn.up.cut = Some(cut),
                 Way::ToClient => conn.down.cut = Some(cut),
             }
+        }
+    }
+
+    /// So many further messages to the client come so much later; those after them do not come, and nobody is told.
+    pub fn delay_answers(&mut self, id: u64, messages: u32, late: Micros) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.down.late = Some((messages, late));
         }
     }
 

@@ -45,7 +45,7 @@ impl Node {
             ctime: 0,
             mtime: 0,
             version: self.version,
-            cversion: self.created * 2 - children,
+            cversion: self.created.wrapping_mul(2).wrapping_sub(children),
             aversion: 0,
             ephemeral_owner: self.owner,
             data_length: i32::try_from(self.data.len()).expect("small"),
@@ -72,7 +72,9 @@ pub enum Change {
         data: Rc<[u8]>,
         version: i32,
     },
-    Check,
+    Check {
+        path: String,
+    },
     /// One that failed within a transaction.
     Failed(i32),
 }
@@ -104,6 +106,9 @@ pub struct Tree {
     /// Each with the timeout of its creation.
     pub sessions: BTreeMap<i64, i32>,
     pub zxid: i64,
+    /// Whether a count of creations goes on below zero at its end, as it does while others are being
+    /// decided on; otherwise it stays at the end.
+    pub wraps: bool,
 }
 
 pub fn parent(path: &str) -> &str {
@@ -120,8 +125,22 @@ pub fn name(path: &str) -> &str {
 impl Tree {
     pub fn new() -> Self {
         let mut nodes = BTreeMap::new();
-        nodes.insert("/".to_owned(), Node::new(Rc::from([]), 0, 0));
-        Self { nodes, sessions: BTreeMap::new(), zxid: 0 }
+        // The node that a server begins with is not counted.
+        let mut root = Node::new(Rc::from([]), 0, 0);
+        root.children.insert("zookeeper".to_owned());
+        nodes.insert("/".to_owned(), root);
+        nodes.insert("/zookeeper".to_owned(), Node::new(Rc::from([]), 0, 0));
+        Self { nodes, sessions: BTreeMap::new(), zxid: 0, wraps: false }
+    }
+
+    /// A plain node that was there before anything else, with a count of creations below it.
+    pub fn plant(&mut self, path: &str, created: i32) {
+        let mut node = Node::new(Rc::from([]), 0, 0);
+        node.created = created;
+        self.nodes.insert(path.to_owned(), node);
+        let above = self.nodes.get_mut(parent(path)).expect("planted from above");
+        above.children.insert(name(path).to_owned());
+        above.created += 1;
     }
 
     pub fn ephemerals(&self, session: i64) -> impl Iterator<Item = &String> {
@@ -192,7 +211,7 @@ impl Tree {
                 if *version != -1 && *version != node.version {
                     return Err(code::BAD_VERSION);
                 }
-                Ok(Change::Check)
+                Ok(Change::Check { path: path.clone() })
             }
             MultiOp::GetData { .. } | MultiOp::GetChildren { .. } => Err(code::UNIMPLEMENTED),
         }
@@ -251,7 +270,8 @@ impl Tree {
             Change::Create { path, data, owner, with_stat } => {
                 let above = self.nodes.get_mut(parent(path)).expect("the leader saw it");
                 above.children.insert(name(path).to_owned());
-                above.created += 1;
+                above.created =
+                    if self.wraps { above.created.wrapping_add(1) } else { above.created.saturating_add(1) };
                 above.pzxid = zxid;
                 let node = Node::new(Rc::clone(data), *owner, zxid);
                 let stat = node.stat();
@@ -280,7 +300,7 @@ impl Tree {
                 happened.push((path.clone(), Happened::Changed));
                 Some(MultiResult::SetData { stat: node.stat() })
             }
-            Change::Check => Some(MultiResult::Check),
+            Change::Check { .. } => Some(MultiResult::Check),
             Change::Failed(code) => Some(MultiResult::Error(*code)),
         }
     }

@@ -74,6 +74,9 @@ impl Wake for TaskWaker {
 struct State {
     spawned: Vec<BoxFuture<()>>,
     timers: BTreeMap<(Time, u64), Waker>,
+    /// How many steps the tasks made, and who waits for how many.
+    steps: u64,
+    counting: BTreeMap<(u64, u64), Waker>,
     next_timer: u64,
     rng: fastrand::Rng,
     dead: bool,
@@ -96,6 +99,8 @@ impl World {
             state: Mutex::new(State {
                 spawned: Vec::new(),
                 timers: BTreeMap::new(),
+                steps: 0,
+                counting: BTreeMap::new(),
                 next_timer: 0,
                 rng: fastrand::Rng::with_seed(seed),
                 dead: false,
@@ -106,6 +111,12 @@ impl World {
 
     pub fn random_below(&self, end: u64) -> u64 {
         self.0.state.lock().rng.u64(0..end.max(1))
+    }
+
+    /// Ends after so many further steps of the process's tasks: at any point where one of them awaits.
+    pub fn after_steps(&self, steps: u64) -> BoxFuture<()> {
+        let at = self.0.state.lock().steps + steps;
+        Box::pin(Steps { world: self.clone(), at, id: None })
     }
 
     pub fn sleep(&self, micros: Micros) -> BoxFuture<()> {
@@ -168,6 +179,39 @@ impl Drop for Sleep {
     fn drop(&mut self) {
         if let Some(id) = self.timer {
             let waker = self.world.0.state.lock().timers.remove(&(self.until, id));
+            drop(waker);
+        }
+    }
+}
+
+struct Steps {
+    world: World,
+    at: u64,
+    id: Option<u64>,
+}
+
+impl Future for Steps {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let world = self.world.clone();
+        let mut state = world.0.state.lock();
+        if state.steps >= self.at {
+            return Poll::Ready(());
+        }
+        let id = *self.id.get_or_insert_with(|| {
+            state.next_timer += 1;
+            state.next_timer
+        });
+        state.counting.insert((self.at, id), cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Steps {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            let waker = self.world.0.state.lock().counting.remove(&(self.at, id));
             drop(waker);
         }
     }
@@ -266,6 +310,14 @@ impl Tasks {
         if future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
             self.list[task].future = Some(future);
         }
+        let due = {
+            let mut state = self.world.0.state.lock();
+            state.steps += 1;
+            let rest = (state.steps + 1, 0);
+            let rest = state.counting.split_off(&rest);
+            std::mem::replace(&mut state.counting, rest)
+        };
+        due.into_values().for_each(Waker::wake);
     }
 
     /// Drops a task wherever it is.

@@ -7,6 +7,7 @@
 // Each test binary compiles the whole module and uses a part of it.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod certificates;
 pub mod foreign;
 pub mod port;
 pub mod process;

@@ -54,6 +54,7 @@ struct Shared {
     greeting: OnceLock<Greeting>,
     bytes: [AtomicUsize; 2],
     chunks: [AtomicUsize; 2],
+    frames: [AtomicUsize; 2],
 }
 
 #[derive(Clone)]
@@ -87,6 +88,7 @@ impl Proxy {
             greeting: OnceLock::new(),
             bytes: Default::default(),
             chunks: Default::default(),
+            frames: Default::default(),
         });
         proxies().spawn(serve(Arc::clone(&shared), port.address(), orders));
         let proxy = Self { shared, refuse, port };
@@ -176,6 +178,11 @@ impl Proxy {
     /// one flight count as one where they were written together.
     pub fn chunks(&self, direction: Direction) -> usize {
         self.shared.chunks[direction as usize].load(Ordering::SeqCst)
+    }
+
+    /// The frames that went this way: ZooKeeper's requests and answers, the handshake among them.
+    pub fn frames(&self, direction: Direction) -> usize {
+        self.shared.frames[direction as usize].load(Ordering::SeqCst)
     }
 
     /// How long a connection is kept waiting while nobody listens at the target, before it is reset.
@@ -343,6 +350,7 @@ async fn pump(
     let mut held: VecDeque<(Instant, Vec<u8>)> = VecDeque::new();
     let mut held_bytes = 0;
     let mut ended = false;
+    let mut frames = Frames::default();
     loop {
         let (frozen, delay) = {
             let state = state.borrow_and_update();
@@ -380,11 +388,41 @@ async fn pump(
                 to.write_all(&bytes).await?;
                 shared.bytes[way].fetch_add(bytes.len(), Ordering::SeqCst);
                 shared.chunks[way].fetch_add(1, Ordering::SeqCst);
+                shared.frames[way].fetch_add(frames.count(&bytes), Ordering::SeqCst);
                 if cut {
                     return Err(Reset);
                 }
             }
         }
+    }
+}
+
+/// Counts the frames of a stream: each a length of four bytes, and so many bytes.
+#[derive(Default)]
+struct Frames {
+    header: Vec<u8>,
+    /// What is still to come of the present frame.
+    left: usize,
+}
+
+impl Frames {
+    /// How many frames begin in these bytes.
+    fn count(&mut self, mut bytes: &[u8]) -> usize {
+        let mut count = 0;
+        while !bytes.is_empty() {
+            let passed = self.left.min(bytes.len());
+            self.left -= passed;
+            bytes = &bytes[passed..];
+            let missing = (4 - self.header.len()).min(bytes.len());
+            self.header.extend_from_slice(&bytes[..missing]);
+            bytes = &bytes[missing..];
+            if let Ok(length) = <[u8; 4]>::try_from(self.header.as_slice()) {
+                self.left = usize::try_from(i32::from_be_bytes(length)).unwrap_or(0);
+                self.header.clear();
+                count += 1;
+            }
+        }
+        count
     }
 }
 

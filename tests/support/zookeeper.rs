@@ -49,7 +49,12 @@ impl Flavor {
         // The jar's manifest names what it needs, but for a logger.
         let debian = Path::new("/usr/share/java/zookeeper.jar");
         if self == Self::Debian && debian.exists() {
-            return Ok(format!("{}:/usr/share/java/slf4j-simple.jar", debian.display()));
+            let java = "/usr/share/java";
+            // The manifest leaves out what Netty needs for TLS.
+            return Ok(format!(
+                "{}:{java}/slf4j-simple.jar:{java}/netty-codec.jar:{java}/netty-resolver.jar",
+                debian.display()
+            ));
         }
         let fetched = fetched_dir();
         let jars: BTreeSet<_> = std::fs::read_dir(&fetched)
@@ -98,6 +103,7 @@ pub struct Builder {
     properties: Vec<(String, String)>,
     system_properties: Vec<(String, String)>,
     isolable: bool,
+    secure: bool,
 }
 
 impl Builder {
@@ -140,6 +146,20 @@ impl Builder {
     pub fn isolable(mut self) -> Self {
         self.isolable = true;
         self
+    }
+
+    /// Gives every server a port for TLS too, for clients with certificates as `client_auth` (`need`, `none`)
+    /// says. Both files are in PEM form; `key_store` holds a certificate and its key.
+    pub fn secure(mut self, key_store: &Path, trust_store: &Path, client_auth: &str) -> Self {
+        self.secure = true;
+        let factory = "org.apache.zookeeper.server.NettyServerCnxnFactory";
+        self.property("serverCnxnFactory", factory)
+            .property("secureClientPortAddress", "127.0.0.1")
+            .property("ssl.keyStore.location", &key_store.to_string_lossy())
+            .property("ssl.keyStore.type", "PEM")
+            .property("ssl.trustStore.location", &trust_store.to_string_lossy())
+            .property("ssl.trustStore.type", "PEM")
+            .property("ssl.clientAuth", client_auth)
     }
 
     /// Starts the servers and waits until all serve.
@@ -225,6 +245,7 @@ impl Ensemble {
             properties: Vec::new(),
             system_properties: Vec::new(),
             isolable: false,
+            secure: false,
         }
     }
 
@@ -253,6 +274,11 @@ impl Ensemble {
     /// The client address of server `i`.
     pub fn address(&self, i: usize) -> SocketAddr {
         self.ports[i].client.address()
+    }
+
+    /// The address of server `i` for TLS. Only with `Builder::secure`.
+    pub fn secure_address(&self, i: usize) -> SocketAddr {
+        self.ports[i].secure.address()
     }
 
     /// Starts the killed server `i` and does not wait for it: without a quorum it does not serve.
@@ -565,12 +591,18 @@ struct ServerPorts {
     client: Port,
     quorum: Port,
     election: Port,
+    secure: Port,
 }
 
 impl ServerPorts {
     #[track_caller]
     fn reserve() -> Self {
-        Self { client: Port::reserve(), quorum: Port::reserve(), election: Port::reserve() }
+        Self {
+            client: Port::reserve(),
+            quorum: Port::reserve(),
+            election: Port::reserve(),
+            secure: Port::reserve(),
+        }
     }
 }
 
@@ -682,6 +714,9 @@ fn configure(
     line("dataDir", &data.display());
     line("clientPort", &ports[me].client.number());
     line("clientPortAddress", &Ipv4Addr::LOCALHOST);
+    if options.secure {
+        line("secureClientPort", &ports[me].secure.number());
+    }
     line("maxClientCnxns", &0);
     line("admin.enableServer", &false);
     for (key, value) in [

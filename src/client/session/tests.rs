@@ -463,6 +463,15 @@ fn a_long_handshake_answer_is_refused_by_its_claim() {
 }
 
 #[test]
+fn an_alert_of_tls_in_the_place_of_an_answer_is_called_by_its_name() {
+    let mut rig = Rig::new();
+    rig.session.open(rig.now);
+    rig.feed(&[0x15, 3, 3, 0, 2, 2, 80]);
+    let reason = rig.down_reason();
+    assert!(reason.to_string().contains("the server answers in TLS"), "{reason}");
+}
+
+#[test]
 fn a_request_over_the_limit_is_refused_and_the_connection_lives() {
     let mut rig = Rig::up();
     rig.hear();

@@ -1,16 +1,16 @@
 //! The wait in the queue: who is before us, and when it is our turn.
 
-use super::Inner;
 use super::acquire::{Setback, Waiting};
 use super::strict::{Knowledge, STRICT_KEY};
+use super::{Inner, MutexOptions};
 use crate::error::{Code, Error, Result};
 use crate::mutant::{Mutant, mutated};
 use crate::path;
 use crate::proto::{EventType, Request, Response, Stat};
 use crate::recipes::contender::{Contender, LAST_SEQUENCE};
-use crate::recipes::contents;
-use crate::recipes::keeper::Keeping;
+use crate::recipes::keeper::{Keeping, Terms};
 use crate::recipes::node::{LockNode, Pause, is_passing, step};
+use crate::recipes::{contents, revocation};
 use crate::time::Time;
 use crate::zk::WatchEventKind;
 use std::future::Future;
@@ -57,8 +57,8 @@ impl Inner {
         parent: Option<impl Future<Output = Result<(Vec<u8>, Stat)>>>,
         knowledge: &mut Knowledge,
     ) -> Result<Keeping, Setback> {
-        if !(0..=LAST_SEQUENCE).contains(&own.sequence) {
-            return Err(self.exhausted(own).into());
+        if !(0..=LAST_SEQUENCE).contains(&own.sequence) && !mutated(Mutant::SequenceNotRefused) {
+            return Err(self.exhausted(own.name()).into());
         }
         let mut keeping = None;
         let mut seen = waiting.with(both(list, parent)).await?;
@@ -84,7 +84,7 @@ impl Inner {
             };
             let Some(before) = before else { break now };
             if before.sequence == own.sequence {
-                return Err(self.exhausted(own).into());
+                return Err(self.exhausted(own.name()).into());
             }
             if waiting.try_only {
                 return Err(Error::new(Code::TIMEOUT).because("somebody else was first").into());
@@ -124,13 +124,21 @@ impl Inner {
         let mut all = self.contenders(names);
         let count = all.iter().position(|c| c.name == own.name())?;
         all.truncate(count);
+        if mutated(Mutant::AbsentIsOutlived) {
+            knowledge.outlived.add(0, own.sequence.saturating_sub(1));
+        }
         let numbers = all.iter().map(|c| c.sequence).chain([own.sequence]);
         knowledge.outlived.add_gaps(numbers);
         Some(Place { before: all.pop(), count })
     }
 
     fn keep(&self, own: &LockNode, sent: Time) -> Keeping {
-        self.keeper.keep(&self.zk, own.clone(), sent, self.options.strict.map(|strict| strict.lease))
+        let MutexOptions { strict, persistent, acl, .. } = &self.options;
+        let terms = match persistent {
+            Some(persistent) => Terms { lease: Some(persistent.lease), acl: acl.clone() },
+            None => Terms { lease: strict.map(|strict| strict.lease), acl: Vec::new() },
+        };
+        self.keeper.keep(&self.zk, own.clone(), sent, terms)
     }
 
     /// One flight: who is there, and in strict mode or under a marker who left cleanly.
@@ -213,11 +221,13 @@ impl Inner {
             Err(error) if error.code() == Code::NO_NODE => return Err(Setback::Again),
             Err(error) => return self.wait_plainly(waiting, own, before, error).await,
         };
-        let Response::Data { stat: own_stat, .. } = &own_answer.response else { return Ok(Turn::Look) };
+        let Response::Data { data: own_data, stat: own_stat } = &own_answer.response else {
+            return Ok(Turn::Look);
+        };
         if own_stat.czxid != own.czxid {
             return Err(Setback::Again);
         }
-        self.keeper.watched(&keeping.kept, own_answer.connection, own_watch);
+        self.keeper.watched(&keeping.kept, own_answer.connection, own_data, own_watch);
         let answer = match waiting.with(read).await? {
             Ok(answer) => answer,
             Err(error) if error.code() == Code::NO_NODE => return Ok(Turn::Look),
@@ -226,8 +236,9 @@ impl Inner {
         let Response::Data { data, stat } = &answer.response else { return Ok(Turn::Look) };
         // The end of one session may delete two nodes of it in any order, so the other must not be ours.
         let mut plain = stat.ephemeral_owner != own.session && answer.connection == own_answer.connection;
-        let marked =
-            self.options.strict.is_some() || knowledge.mark.is_some() || contents::has_key(data, STRICT_KEY);
+        let marked = self.options.strict.is_some() || knowledge.mark.is_some() || contents::has_key(data, STRICT_KEY)
+            // It may have been a strict one, before Curator asked for it.
+            || data == revocation::CURATORS;
         let mut watch = watch;
         loop {
             let event = tokio::select! {
