@@ -11,6 +11,8 @@ use super::multi::Multi;
 use super::mutex::MutexHandle;
 use super::op::Op;
 use super::options::{ClientOptions, MutexOptions};
+use super::pid_node::{PidNodeHandle, PidNodeOptions};
+use super::queue_lock::{QueueLockHandle, QueueLockOptions};
 use super::watch::WatchHandle;
 use crate::client::process;
 use crate::embedded::Server;
@@ -100,6 +102,10 @@ handled! {
     Watch = 9, WatchHandle, "zkh_watch";
     Elector = 10, ElectorHandle, "zkh_elector";
     ElectorOptions = 11, ElectorOptions, "zkh_elector_options";
+    QueueLock = 12, QueueLockHandle, "zkh_queue_lock";
+    QueueLockOptions = 13, QueueLockOptions, "zkh_queue_lock_options";
+    PidNode = 14, PidNodeHandle, "zkh_pid_node";
+    PidNodeOptions = 15, PidNodeOptions, "zkh_pid_node_options";
 }
 
 struct Slot {

@@ -1,4 +1,4 @@
-//! The mutex: `PATH/lock-<sequence>`, ephemeral; whoever has the lowest sequence number holds it.
+//! The mutex: `PATH/lock-<sequence>`, ephemeral by default; whoever has the lowest sequence number holds it.
 //!
 //! Kept here: the order of holders by fencing token (the czxid of their node: ZooKeeper's own write
 //! order); service in the order of arrival; no lost wake-up: a waiter watches the one node before its
@@ -11,6 +11,9 @@
 //! long. Who left cleanly is written in the parent's data (`marker.rs`), in the transaction that
 //! deletes the node, so a clean hand-over costs no delay.
 //!
+//! A persistent lock ([`Persistent`]) outlasts its owner's session: it is held until the owner, or a release
+//! that has waited for the owner's lease, deletes its node. Nothing of the servers' clocks counts there either.
+//!
 //! An acquire runs as a task of its own. Whoever asked for it may stop waiting at any moment; the task
 //! then removes what it made, however long that takes, so that a cancelled acquire leaves no node.
 
@@ -18,13 +21,15 @@ mod acquire;
 mod contenders;
 mod hold;
 mod options;
+mod persistence;
 mod strict;
 mod turn;
 
 pub use acquire::Acquire;
 pub use contenders::ContenderInfo;
-pub use hold::{Hold, LostHold};
-pub use options::{MutexOptions, Strict};
+pub use hold::{Hold, LostHold, Revocation};
+pub use options::{MutexOptions, Persistent, Strict};
+pub use persistence::Owner;
 
 use super::keeper::Keeper;
 use super::patience::Patience;
@@ -61,6 +66,7 @@ struct Inner {
     interrupt: Arc<Notify>,
     closed: watch::Sender<bool>,
     losses: Locked<Vec<mpsc::UnboundedSender<LostHold>>>,
+    revocations: Locked<Vec<mpsc::UnboundedSender<Revocation>>>,
 }
 
 impl Mutex {
@@ -89,6 +95,7 @@ impl Mutex {
                 interrupt: Arc::new(Notify::new()),
                 closed: watch::Sender::new(false),
                 losses: Locked::new(Vec::new()),
+                revocations: Locked::new(Vec::new()),
             }),
         })
     }
@@ -114,6 +121,7 @@ impl Mutex {
             cancelled,
             Arc::clone(&inner.interrupt),
             inner.closed.subscribe(),
+            inner.options.persistent.map(|_| inner.keeper.closing()),
         );
         let description = description.to_owned();
         let zk = Arc::clone(&inner.zk);
@@ -133,7 +141,7 @@ impl Mutex {
     /// Releases the lock that this handle holds. When this returns `Ok` its node is gone.
     ///
     /// [`Code::NOT_HELD`] if it holds none; [`Code::LOCK_LOST`], with the reason, if the lock was lost
-    /// meanwhile. [`Code::OUTCOME_UNKNOWN`] if the server did not
+    /// meanwhile; a persistent one is removed then all the same, in the background. [`Code::OUTCOME_UNKNOWN`] if the server did not
     /// confirm within the session timeout: the release then goes on by itself until the node or its
     /// session is gone. In each case the handle no longer holds the lock.
     pub async fn unlock(&self) -> Result<()> {
@@ -173,6 +181,16 @@ impl Mutex {
         let mut losses = self.inner.losses.lock();
         losses.retain(|told| !told.is_closed());
         losses.push(sender);
+        receiver
+    }
+
+    /// The requests to give up a lock that this handle holds, from now on; the holder decides what to do.
+    /// Each is told once, also one that was made while the holder still waited.
+    pub fn revocations(&self) -> mpsc::UnboundedReceiver<Revocation> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let mut revocations = self.inner.revocations.lock();
+        revocations.retain(|told| !told.is_closed());
+        revocations.push(sender);
         receiver
     }
 
