@@ -52,14 +52,17 @@ test:
 	cargo test --locked $(ALL) --doc
 	@$(MAKE) --no-print-directory sim
 	tests/interop/embedded_clients.sh
+	scripts/python.sh test
 
 lint:
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets $(TESTS) -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps $(ALL)
 	cargo run --quiet --locked $(ALL) --example gen_header -- --check
 	@scripts/lint-foreign.sh
+	cargo clippy --locked --package zkhelper-python -- -D warnings
+	@scripts/python.sh lint
 
 # Schedules of the simulator, and how many of them.
 SEEDS ?= 20000
