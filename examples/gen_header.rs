@@ -22,6 +22,7 @@ const SOURCES: &[&str] = &[
     "mutex",
     "elector_options",
     "elector",
+    "term",
     "leader",
     "server",
     "log",

@@ -11,6 +11,7 @@ use super::multi::Multi;
 use super::mutex::MutexHandle;
 use super::op::Op;
 use super::options::{ClientOptions, MutexOptions};
+use super::term::Running;
 use super::watch::WatchHandle;
 use crate::client::process;
 use crate::embedded::Server;
@@ -100,6 +101,7 @@ handled! {
     Watch = 9, WatchHandle, "zkh_watch";
     Elector = 10, ElectorHandle, "zkh_elector";
     ElectorOptions = 11, ElectorOptions, "zkh_elector_options";
+    Term = 20, Running, "zkh_term";
 }
 
 struct Slot {

@@ -37,6 +37,7 @@ mod request;
 pub mod result;
 pub mod server;
 pub mod stat;
+pub mod term;
 pub mod tls;
 pub mod version;
 pub mod watch;
