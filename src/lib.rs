@@ -24,7 +24,9 @@ pub use recipes::elector::{
 };
 pub use recipes::glob::Matches;
 pub use recipes::keeper::Loss;
-pub use recipes::mutex::{Hold, LostHold, Mutex, MutexOptions, Strict};
+pub use recipes::mutex::{
+    ContenderInfo, Hold, LostHold, Mutex, MutexOptions, Owner, Persistent, Revocation, Strict,
+};
 pub use recipes::pattern::has_wildcard;
 pub use recipes::pid_node::{PidEvent, PidNode, PidNodeOptions, TakeOver};
 pub use recipes::queue_lock::{Obtain, QueueHold, QueueLock, QueueLockOptions};

@@ -6,6 +6,10 @@ mod elector;
 mod lease;
 #[path = "scenarios/mutex.rs"]
 mod mutex;
+#[path = "scenarios/persistent.rs"]
+mod persistent;
+#[path = "scenarios/revocation.rs"]
+mod revocation;
 mod support;
 
 use std::net::SocketAddr;

@@ -470,8 +470,18 @@ impl Client {
     pub async fn close(&self, timeout: Duration) -> Result<()> {
         self.inner().at_home()?;
         let mut states = self.states();
+        let deadline = self.zk.now() + timeout;
         self.keeper.close();
-        self.inner().with_driver(|logical, now| logical.close(now, now + timeout));
+        if !self.keeper.is_finished() {
+            // A persistent lock node that is not held must not outlive us, and no session takes it along.
+            let timeout = self.zk.sleep_until(deadline);
+            tokio::select! {
+                biased;
+                () = self.keeper.finished() => {}
+                () = timeout => {}
+            }
+        }
+        self.inner().with_driver(|logical, now| logical.close(now, deadline.max(now)));
         while let Some(event) = states.recv().await {
             if event.state == State::Closed {
                 return event.reason.map_or(Ok(()), |reason| Err(reason.during("close", None)));

@@ -4,7 +4,7 @@ use crate::error::{Code, Error, Result};
 use serde_json::{Map, Value};
 
 /// The key of the attempt's id, by which a node is found again whose creation was not answered.
-const ID: &str = "id";
+pub(super) const ID: &str = "id";
 
 /// The caller's own keys, checked.
 pub(super) fn parse(text: &str) -> Result<Map<String, Value>> {
@@ -27,14 +27,22 @@ pub(super) fn render(extra: &Map<String, Value>, description: &str, id: &str) ->
     Value::Object(map).to_string().into_bytes()
 }
 
+/// The contents as an object, if they are one.
+pub(super) fn object(data: &[u8]) -> Option<Map<String, Value>> {
+    match serde_json::from_slice(data) {
+        Ok(Value::Object(map)) => Some(map),
+        _ => None,
+    }
+}
+
 /// Whether these are the contents of the attempt with this id.
 pub(super) fn has_id(data: &[u8], id: &str) -> bool {
-    matches!(serde_json::from_slice(data), Ok(Value::Object(map)) if map.get(ID).and_then(Value::as_str) == Some(id))
+    object(data).is_some_and(|map| map.get(ID).and_then(Value::as_str) == Some(id))
 }
 
 /// Whether the contents are an object with this key.
 pub(super) fn has_key(data: &[u8], key: &str) -> bool {
-    matches!(serde_json::from_slice(data), Ok(Value::Object(map)) if map.contains_key(key))
+    object(data).is_some_and(|map| map.contains_key(key))
 }
 
 /// A random UUID from 128 random bits.

@@ -6,12 +6,17 @@
 //!
 //! A lock is lost when its time has run out, its node is gone or not ours any more, or its session or
 //! client is over. That is final, and told once.
+//!
+//! A persistent lock outlives its session: what is kept are its node and its companion (`persistent.rs`), which
+//! is made again on the next session, and only renewals of both count.
 
 use super::node::{LockNode, is_passing, step};
+use super::persistent;
+use super::revocation;
 use crate::client::{State, StateEvent};
 use crate::error::{Code, Error};
 use crate::mutant::{Mutant, mutated};
-use crate::proto::{EventType, MultiOp, Response};
+use crate::proto::{Acl, EventType, MultiOp, Response};
 use crate::sync::Mutex as Locked;
 use crate::time::Time;
 use crate::zk::{BoxFuture, Watch, WatchEventKind, Zk};
@@ -19,7 +24,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// How many bytes of checks go into one frame.
 const MAX_FRAME: usize = 128 * 1024;
@@ -64,16 +69,30 @@ impl From<Loss> for Error {
 pub(super) struct Kept {
     zk: Arc<dyn Zk>,
     pub(super) node: LockNode,
-    /// In strict mode it is believed for so long after each renewal, and no session's word counts.
-    lease: Option<Duration>,
+    terms: Terms,
     fate: Locked<Fate>,
     changed: Notify,
     /// Wakes the keeper.
     urgent: Arc<Notify>,
 }
 
-/// Is told why a node was lost, and until when it was believed.
-type OnLost = Box<dyn FnOnce(Loss, Time) + Send>;
+/// How a node is kept.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Terms {
+    /// In strict mode, and if it is persistent, it is believed for so long after each renewal, and no
+    /// session's word counts.
+    pub(super) lease: Option<Duration>,
+    /// The access control list of its companion, if it has one.
+    pub(super) acl: Vec<Acl>,
+}
+
+/// Who is told what befalls a lock.
+pub(super) struct Told {
+    /// Once, if it is lost; with the time until when it was believed.
+    pub(super) on_lost: Box<dyn FnOnce(Loss, Time) + Send>,
+    /// Each time somebody asks for it with another reason.
+    pub(super) on_revoke: Box<dyn Fn(String) + Send>,
+}
 
 struct Fate {
     lost: Option<Loss>,
@@ -83,9 +102,13 @@ struct Fate {
     watched_on: Option<u64>,
     /// Whether a watch on the node is in place; a reconnect arms it again by itself.
     watching: bool,
+    /// The session on which its companion is known to be ours.
+    companion_on: i64,
     /// Whether its owner has given it up: what happens to it now is no loss.
     released: bool,
-    on_lost: Option<OnLost>,
+    /// Why somebody asks for it, by what it held when it was last read.
+    asked: Option<String>,
+    told: Option<Told>,
 }
 
 impl Kept {
@@ -99,7 +122,7 @@ impl Kept {
     }
 
     fn lease_end(&self, fate: &Fate) -> Time {
-        match self.lease {
+        match self.terms.lease {
             Some(lease) if mutated(Mutant::StrictLeaseFromPings) => self.zk.session().last_heard + lease,
             Some(lease) => fate.renewed + lease,
             None => {
@@ -120,10 +143,14 @@ impl Kept {
             fate.lost.is_none() && self.zk.now() + SLACK >= self.lease_end(&fate)
         };
         if ran_out {
-            let gone = self.zk.session().id != self.node.session;
+            let gone = !self.is_persistent() && self.zk.session().id != self.node.session;
             self.lose(if gone { Loss::SessionOver } else { Loss::LeaseRanOut });
         }
         self.fate.lock().lost.is_none()
+    }
+
+    pub(super) fn is_persistent(&self) -> bool {
+        self.node.companion.is_some()
     }
 
     /// Why it was lost, if it was.
@@ -144,12 +171,15 @@ impl Kept {
         }
     }
 
-    /// Its owner has it now, and is to be told if it is lost; at once if it is lost already.
-    pub(super) fn tell(&self, on_lost: OnLost) {
+    /// Its owner has it now, and is to be told what befalls it; at once of what did already.
+    pub(super) fn tell(&self, told: Told) {
         let mut fate = self.fate.lock();
         match fate.lost {
             None => {
-                fate.on_lost = Some(on_lost);
+                if let Some(reason) = fate.asked.clone() {
+                    (told.on_revoke)(reason);
+                }
+                fate.told = Some(told);
                 drop(fate);
                 // The keeper may sleep past the end of a lease that nobody was to be told of so far.
                 self.urgent.notify_one();
@@ -157,7 +187,19 @@ impl Kept {
             Some(loss) => {
                 let believed = self.lease_end(&fate);
                 drop(fate);
-                on_lost(loss, believed);
+                (told.on_lost)(loss, believed);
+            }
+        }
+    }
+
+    /// What it holds was read: somebody may have asked for it there.
+    fn read(&self, data: &[u8]) {
+        let asked = revocation::asked(data);
+        let mut fate = self.fate.lock();
+        if asked != fate.asked {
+            fate.asked = asked;
+            if let (Some(reason), Some(told), false) = (&fate.asked, &fate.told, fate.released) {
+                (told.on_revoke)(reason.clone());
             }
         }
     }
@@ -166,22 +208,22 @@ impl Kept {
     pub(super) fn release(&self) -> Option<Loss> {
         let mut fate = self.fate.lock();
         fate.released = true;
-        fate.on_lost = None;
+        fate.told = None;
         fate.lost
     }
 
     fn lose(&self, loss: Loss) {
-        let (on_lost, believed) = {
+        let (told, believed) = {
             let mut fate = self.fate.lock();
             if fate.lost.is_some() || fate.released {
                 return;
             }
             fate.lost = Some(loss);
-            (fate.on_lost.take(), self.lease_end(&fate))
+            (fate.told.take(), self.lease_end(&fate))
         };
-        if let Some(on_lost) = on_lost {
+        if let Some(told) = told {
             log::warn!("session {:#x}: lock {:?} is lost: {loss}", self.node.session, self.node.path);
-            on_lost(loss, believed);
+            (told.on_lost)(loss, believed);
         }
         self.changed.notify_waiters();
     }
@@ -199,6 +241,19 @@ pub struct Keeper {
     /// Something is to be done before the keeper wakes by itself.
     urgent: Arc<Notify>,
     interval: Option<Duration>,
+    /// Whether the client is about to end its session.
+    closing: watch::Sender<bool>,
+    /// How much is under way that has to end before the session does.
+    unfinished: watch::Sender<usize>,
+}
+
+/// Something under way that would leave a persistent node behind if the client ended now.
+pub(super) struct Unfinished(Arc<Keeper>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        self.0.unfinished.send_modify(|count| *count -= 1);
+    }
 }
 
 #[derive(Default)]
@@ -208,6 +263,8 @@ struct Nodes {
     running: bool,
     /// A renewal is wanted now.
     wanted: bool,
+    /// A node has changed, and is to be read at once.
+    changed: bool,
     /// The client is being closed: nothing is kept any more.
     closed: bool,
 }
@@ -245,15 +302,26 @@ impl Keeper {
         zk: &Arc<dyn Zk>,
         node: LockNode,
         renewed: Time,
-        lease: Option<Duration>,
+        terms: Terms,
     ) -> Keeping {
         let mut state = self.state.lock();
         let lost = state.closed.then_some(Loss::ClientClosed);
-        let fate = Fate { lost, renewed, watched_on: None, watching: false, released: false, on_lost: None };
+        let fate = Fate {
+            lost,
+            renewed,
+            watched_on: None,
+            watching: false,
+            // Both were made by one transaction on this session.
+            companion_on: node.session,
+            released: false,
+            asked: None,
+            told: None,
+        };
+        let has_lease = terms.lease.is_some();
         let kept = Arc::new(Kept {
             zk: Arc::clone(zk),
             node,
-            lease,
+            terms,
             fate: Locked::new(fate),
             changed: Notify::new(),
             urgent: Arc::clone(&self.urgent),
@@ -264,7 +332,7 @@ impl Keeper {
         if !state.running {
             state.running = true;
             zk.spawn(Box::pin(Arc::clone(self).run(Arc::clone(zk))));
-        } else if lease.is_some() {
+        } else if has_lease {
             // Its interval may be shorter than what the keeper sleeps for.
             self.urgent.notify_one();
         }
@@ -275,13 +343,42 @@ impl Keeper {
     /// a server does, since the next one in line may have the lock before the client is closed.
     pub(crate) fn close(&self) {
         self.state.lock().closed = true;
+        self.closing.send_replace(true);
         for (_, kept) in self.all() {
             kept.lose(Loss::ClientClosed);
         }
     }
 
-    /// The node was read as ours on this connection, with this watch armed.
-    pub(super) fn watched(self: &Arc<Self>, kept: &Arc<Kept>, connection: u64, watch: Watch) {
+    /// Waits until nothing is under way any more that would leave a persistent node behind.
+    pub(crate) async fn finished(&self) {
+        // The sender lives as long as this does.
+        let _ = self.unfinished.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    /// Whether nothing is under way that would leave a persistent node behind.
+    pub(crate) fn is_finished(&self) -> bool {
+        *self.unfinished.borrow() == 0
+    }
+
+    /// Something begins that would leave a persistent node behind if the client ended before it does.
+    pub(super) fn begin(self: &Arc<Self>) -> Unfinished {
+        self.unfinished.send_modify(|count| *count += 1);
+        Unfinished(Arc::clone(self))
+    }
+
+    /// Whether the client is about to end its session.
+    pub(super) fn is_closing(&self) -> bool {
+        *self.closing.borrow()
+    }
+
+    /// Becomes true when the client is about to end its session.
+    pub(super) fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
+    }
+
+    /// The node was read as ours on this connection, holding this, with this watch armed.
+    pub(super) fn watched(self: &Arc<Self>, kept: &Arc<Kept>, connection: u64, data: &[u8], watch: Watch) {
+        kept.read(data);
         {
             let mut fate = kept.fate.lock();
             fate.watched_on = Some(connection);
@@ -290,21 +387,22 @@ impl Keeper {
             }
         }
         let weak = Arc::downgrade(kept);
-        let urgent = Arc::clone(&self.urgent);
+        let keeper = Arc::downgrade(self);
         kept.zk.spawn(Box::pin(async move {
             let event = watch.await;
-            let Some(kept) = weak.upgrade() else { return };
-            match event.kind {
-                WatchEventKind::Node(EventType::Deleted) => kept.lose(Loss::NodeDeleted),
+            let (Some(kept), Some(keeper)) = (weak.upgrade(), keeper.upgrade()) else { return };
+            if event.kind == WatchEventKind::Node(EventType::Deleted) {
+                kept.lose(Loss::NodeDeleted);
+            } else {
                 // To be armed again.
-                _ => {
-                    let mut fate = kept.fate.lock();
-                    fate.watched_on = None;
-                    fate.watching = false;
-                }
+                let mut fate = kept.fate.lock();
+                fate.watched_on = None;
+                fate.watching = false;
             }
+            // Somebody may have asked for the lock.
+            keeper.state.lock().changed |= event.kind == WatchEventKind::Node(EventType::DataChanged);
             kept.changed.notify_waiters();
-            urgent.notify_one();
+            keeper.urgent.notify_one();
         }));
     }
 
@@ -339,7 +437,11 @@ impl Keeper {
             let interval = self.interval(&zk);
             // Also what is wanted at once is not sent more often than it can help: a proof takes three
             // requests with the servers' pings between them.
-            let wanted = self.state.lock().wanted;
+            let wanted = {
+                let mut state = self.state.lock();
+                early |= std::mem::take(&mut state.changed);
+                state.wanted
+            };
             let due = if early { last } else { last + if wanted { interval / 4 } else { interval } };
             let view = zk.session();
             if renewal.is_none() && view.connected && zk.now() >= due {
@@ -374,7 +476,7 @@ impl Keeper {
     fn interval(&self, zk: &Arc<dyn Zk>) -> Duration {
         self.interval.unwrap_or_else(|| {
             let state = self.state.lock();
-            let leases = state.kept.values().filter_map(|kept| kept.lease);
+            let leases = state.kept.values().filter_map(|kept| kept.terms.lease);
             leases.fold(zk.session().timeout, Duration::min) / 6
         })
     }
@@ -395,7 +497,7 @@ impl Keeper {
         let mut first_end = Time::NEVER;
         for (id, kept) in self.all() {
             // Who waits to be valid for the first time is told by `refresh`, and has no one to tell yet.
-            let told = kept.fate.lock().on_lost.is_some() && !mutated(Mutant::LossNotTold);
+            let told = kept.fate.lock().told.is_some() && !mutated(Mutant::LossNotTold);
             if told && kept.is_valid() {
                 first_end = first_end.min(kept.valid_until() - SLACK);
             }
@@ -419,7 +521,9 @@ impl Keeper {
             match event {
                 Some(event) if event.state == State::Closed => kept.lose(Loss::ClientClosed),
                 None => kept.lose(Loss::ClientClosed),
-                Some(event) if event.session != kept.node.session => kept.lose(Loss::SessionOver),
+                Some(event) if event.session != kept.node.session && !kept.is_persistent() => {
+                    kept.lose(Loss::SessionOver);
+                }
                 Some(_) => {}
             }
         }
@@ -432,7 +536,7 @@ impl Keeper {
             .all()
             .into_iter()
             .map(|(_, kept)| kept)
-            .filter(|kept| kept.node.session == session && !kept.is_over())
+            .filter(|kept| (kept.is_persistent() || kept.node.session == session) && !kept.is_over())
             .collect();
         if nodes.is_empty() {
             return false;
@@ -450,18 +554,21 @@ impl Keeper {
                 zk.submit_watch(request, step(&zk, session))
             })
             .collect();
-        let frames: Vec<_> = frames(&nodes)
+        // One whose companion is not there yet on this session cannot be renewed.
+        let (whole, alone): (Vec<_>, Vec<_>) =
+            nodes.into_iter().partition(|kept| !kept.is_persistent() || kept.has_companion_on(session));
+        let frames: Vec<_> = frames(&whole)
             .into_iter()
             .map(|frame| {
-                let checks = frame.iter().map(check).collect();
+                let checks = frame.iter().map(|(_, check)| check.clone()).collect();
                 (zk.submit(crate::proto::Request::Multi(checks), step(&zk, session)), frame)
             })
             .collect();
         for (kept, (read, watch)) in unwatched.iter().zip(reads) {
             match read.await {
                 Ok(answer) => match answer.response {
-                    Response::Data { stat, .. } if stat.czxid == kept.node.czxid => {
-                        self.watched(kept, answer.connection, watch);
+                    Response::Data { data, stat } if stat.czxid == kept.node.czxid => {
+                        self.watched(kept, answer.connection, &data, watch);
                     }
                     _ => kept.lose(Loss::NodeDeleted),
                 },
@@ -486,7 +593,7 @@ impl Keeper {
                 results.iter().position(|r| r.err() != 0 && r.err() != Code::RUNTIME_INCONSISTENCY.number());
             match failed {
                 None => {
-                    for kept in &frame {
+                    for (kept, _) in &frame {
                         let mut fate = kept.fate.lock();
                         if fate.lost.is_none() && (fate.watched_on == Some(answer.connection) || by_name) {
                             let renewed =
@@ -496,32 +603,83 @@ impl Keeper {
                     }
                 }
                 Some(at) => {
-                    if let Some(kept) = frame.get(at) {
-                        kept.lose(Loss::NodeDeleted);
+                    if let Some((kept, check)) = frame.get(at) {
+                        if check.path() == kept.node.path {
+                            kept.lose(Loss::NodeDeleted);
+                        } else {
+                            kept.fate.lock().companion_on = 0;
+                        }
                     }
                     // Nothing was committed for the others.
                     again = true;
                 }
             }
         }
+        // Behind the reads: by now it is known whether the lock nodes are still ours.
+        for kept in alone.into_iter().filter(|kept| !kept.is_over()) {
+            again |= self.accompany(&zk, &kept, session).await;
+        }
         again
+    }
+
+    /// Makes the companion of a persistent lock again on this session. True if it is there, and ours.
+    async fn accompany(&self, zk: &Arc<dyn Zk>, kept: &Kept, session: i64) -> bool {
+        let Some(companion) = kept.node.companion.clone() else { return false };
+        let ops = vec![
+            MultiOp::Check { path: kept.node.path.clone(), version: -1 },
+            persistent::make_companion(companion.clone(), &kept.terms.acl),
+        ];
+        let ours = match zk.multi(ops, step(zk, session)).await {
+            Ok(_) => true,
+            Err(error) if error.code() == Code::NODE_EXISTS => {
+                let found = zk.get(&companion, step(zk, session)).await;
+                let mutant = mutated(Mutant::AnyCompanion);
+                matches!(found, Ok((data, stat))
+                    if (stat.ephemeral_owner == session && data != persistent::NOT_THE_OWNER) || mutant)
+            }
+            Err(error) if error.code() == Code::NO_NODE => {
+                kept.lose(Loss::NodeDeleted);
+                false
+            }
+            Err(error) => {
+                if !is_passing(&error) {
+                    log::warn!("a persistent lock could not be kept: {error}");
+                }
+                false
+            }
+        };
+        if ours {
+            kept.fate.lock().companion_on = session;
+        } else {
+            // An earlier session's, or somebody is releasing the lock: it may go away again.
+            self.state.lock().wanted = true;
+        }
+        ours
     }
 }
 
-fn check(kept: &Arc<Kept>) -> MultiOp {
-    MultiOp::Check { path: kept.node.path.clone(), version: -1 }
+impl Kept {
+    fn has_companion_on(&self, session: i64) -> bool {
+        self.fate.lock().companion_on == session
+    }
 }
 
-/// Cuts the nodes into frames of bounded size.
-fn frames(nodes: &[Arc<Kept>]) -> Vec<Vec<Arc<Kept>>> {
-    let mut frames: Vec<Vec<Arc<Kept>>> = Vec::new();
+/// Cuts the checks of the nodes into frames of bounded size, those of one node into one.
+fn frames(nodes: &[Arc<Kept>]) -> Vec<Vec<(Arc<Kept>, MultiOp)>> {
+    let mut frames: Vec<Vec<_>> = Vec::new();
     let mut size = MAX_FRAME;
     for kept in nodes {
-        let len = CHECK_LEN + kept.node.path.len();
+        let paths = [Some(&kept.node.path), kept.node.companion.as_ref()];
+        let checks: Vec<_> = paths
+            .into_iter()
+            .flatten()
+            .map(|path| (Arc::clone(kept), MultiOp::Check { path: path.clone(), version: -1 }))
+            .collect();
+        let len: usize = checks.iter().map(|(_, check)| CHECK_LEN + check.path().len()).sum();
         match frames.last_mut() {
-            Some(frame) if size + len <= MAX_FRAME => frame.push(Arc::clone(kept)),
+            Some(frame) if size + len <= MAX_FRAME => frame.extend(checks),
             _ => {
-                frames.push(vec![Arc::clone(kept)]);
+                frames.push(checks);
                 size = 0;
             }
         }

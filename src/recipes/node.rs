@@ -1,7 +1,7 @@
 //! The life of one lock node: how it is found again when its creation was not answered, and how it
-//! is removed for certain.
+//! is removed for certain. `persistent.rs` has the same for nodes that no session takes along.
 
-use super::{contender, contents};
+use super::{contender, contents, persistent};
 use crate::error::{Code, Error, Result};
 use crate::mutant::{Mutant, mutated};
 use crate::path;
@@ -21,14 +21,23 @@ pub(super) struct LockNode {
     pub(super) path: String,
     pub(super) sequence: i32,
     pub(super) czxid: i64,
+    /// The session that made it, and that an ephemeral one is bound to.
     pub(super) session: i64,
+    /// The ephemeral node beside it that says that its owner lives, if it is persistent.
+    pub(super) companion: Option<String>,
 }
 
 impl LockNode {
     /// The node that a creation on this session answered with.
-    pub(super) fn new(path: String, stat: &Stat, session: i64, patterns: &[String]) -> Result<Self> {
+    pub(super) fn new(
+        path: String,
+        czxid: i64,
+        session: i64,
+        companion: Option<String>,
+        patterns: &[String],
+    ) -> Result<Self> {
         match contender::sequence(path::name(&path), patterns) {
-            Some(sequence) => Ok(Self { path, sequence, czxid: stat.czxid, session }),
+            Some(sequence) => Ok(Self { path, sequence, czxid, session, companion }),
             None => Err(Error::new(Code::PROTOCOL)
                 .during("create", Some(&path))
                 .because("the server answered with a name without a sequence number")),
@@ -37,11 +46,26 @@ impl LockNode {
 
     /// A node of this session without a number.
     pub(super) fn plain(path: &str, stat: &Stat, session: i64) -> Self {
-        Self { path: path.to_owned(), sequence: 0, czxid: stat.czxid, session }
+        Self { path: path.to_owned(), sequence: 0, czxid: stat.czxid, session, companion: None }
     }
 
     pub(super) fn name(&self) -> &str {
         path::name(&self.path)
+    }
+
+    /// The options of one step with it: a persistent node is bound to no session.
+    pub(super) fn step(&self, zk: &Arc<dyn Zk>) -> OpOptions {
+        match self.companion {
+            None => step(zk, self.session),
+            Some(_) => persistent::step(zk),
+        }
+    }
+
+    /// What deletes it, as operations of a transaction.
+    pub(super) fn deletions(&self) -> Vec<MultiOp> {
+        let all = [Some(&self.path), self.companion.as_ref()];
+        let delete = |path: &String| MultiOp::Delete { path: path.clone(), version: -1 };
+        all.into_iter().flatten().map(delete).collect()
     }
 }
 
@@ -110,6 +134,9 @@ pub(super) enum Removal {
 /// over. A deletion that was not answered is repeated only while the node with our czxid is there;
 /// `doubt` says that there was one before this call.
 pub(super) async fn remove(zk: Arc<dyn Zk>, node: LockNode, mut doubt: bool) -> Removal {
+    if let Some(companion) = node.companion.clone() {
+        return persistent::remove(zk, node, companion, doubt).await;
+    }
     let mut pause = Pause::new();
     loop {
         let error = match zk.delete(&node.path, -1, step(&zk, node.session)).await {
@@ -268,7 +295,7 @@ pub(super) async fn forget(
         Err(_) => None,
     };
     if let Some((path, stat)) = found
-        && let Ok(node) = LockNode::new(path, &stat, session, &patterns)
+        && let Ok(node) = LockNode::new(path, stat.czxid, session, None, &patterns)
     {
         remove(zk, node, false).await;
     }

@@ -14,6 +14,8 @@ pub(super) struct Patience {
     /// Keeps one interrupt until a wait takes it.
     interrupt: Arc<Notify>,
     closed: watch::Receiver<bool>,
+    /// The same of the client, where something has to be cleaned up before its session ends.
+    closing: Option<watch::Receiver<bool>>,
     over: Option<Error>,
 }
 
@@ -24,8 +26,10 @@ impl Patience {
         cancel: oneshot::Receiver<()>,
         interrupt: Arc<Notify>,
         closed: watch::Receiver<bool>,
+        closing: Option<watch::Receiver<bool>>,
     ) -> Self {
-        Self { timeout: deadline.map(|at| zk.sleep_until(at)), cancel, interrupt, closed, over: None }
+        let timeout = deadline.map(|at| zk.sleep_until(at));
+        Self { timeout, cancel, interrupt, closed, closing, over: None }
     }
 
     /// Ends when it is over, with the reason as an error. Safe to drop and call again.
@@ -39,9 +43,19 @@ impl Patience {
                 None => pending().await,
             }
         };
+        let closing = async {
+            let is_closing = match &mut self.closing {
+                Some(closing) => closing.wait_for(|closing| *closing).await.is_ok(),
+                None => false,
+            };
+            if !is_closing {
+                pending::<()>().await;
+            }
+        };
         let error: Error = tokio::select! {
             biased;
             _ = self.closed.wait_for(|closed| *closed) => Code::CLOSED.into(),
+            () = closing => Code::CLOSED.into(),
             _ = &mut self.cancel => Code::CANCELLED.into(),
             () = self.interrupt.notified() => Code::INTERRUPTED.into(),
             () = timeout => Code::TIMEOUT.into(),

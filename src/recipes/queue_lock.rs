@@ -180,7 +180,7 @@ impl QueueLock {
         let (done, outcome) = oneshot::channel();
         let deadline = timeout.map(|timeout| inner.zk.now() + timeout);
         let (interrupt, closed) = (Arc::clone(&inner.interrupt), inner.closed.subscribe());
-        let patience = Patience::new(&inner.zk, deadline, cancelled, interrupt, closed);
+        let patience = Patience::new(&inner.zk, deadline, cancelled, interrupt, closed, None);
         let try_only = timeout.is_some_and(|timeout| timeout.is_zero());
         let work = work(inner, Waiting { patience, try_only });
         self.inner.zk.spawn(Box::pin(async move {
@@ -431,7 +431,8 @@ impl Inner {
         let Some((path, stat)) = self.create(waiting, description, session).await? else {
             return Err(Setback::Gone);
         };
-        let node = LockNode::new(path, &stat, session, std::slice::from_ref(&self.options.prefix))?;
+        let patterns = std::slice::from_ref(&self.options.prefix);
+        let node = LockNode::new(path, stat.czxid, session, None, patterns)?;
         let outcome = if (0..=LAST_SEQUENCE).contains(&node.sequence) {
             let mut czxid = Some(node.czxid);
             self.wait_turn(waiting, node.name(), &mut czxid, Some(session)).await

@@ -117,6 +117,7 @@ impl ElectorOptions {
                 lease: self.lease,
                 delay: self.lease.saturating_add(self.grace.unwrap_or_default()),
             }),
+            persistent: None,
             clock_drift: self.clock_drift,
         }
     }

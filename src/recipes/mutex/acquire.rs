@@ -8,10 +8,10 @@ use crate::mutant::{Mutant, mutated};
 use crate::path;
 use crate::proto::{CreateMode, Request, Response};
 use crate::recipes::contender::{self, Contender, LOCK_PREFIX};
-use crate::recipes::contents;
 use crate::recipes::keeper::{Keeping, Loss};
 use crate::recipes::node::{self, LockNode, Pause, is_passing, step};
 use crate::recipes::patience::Patience;
+use crate::recipes::{contents, persistent};
 use crate::time::Time;
 use crate::zk::Reply;
 use std::fmt;
@@ -137,11 +137,16 @@ impl Inner {
         if waiting.try_only && self.is_contended(session).await? {
             return Err(Error::new(Code::TIMEOUT).because("somebody else holds it or waits for it").into());
         }
+        // Asked behind the beginning: a client that closes either waits for us, or we hear of it.
+        let unfinished = self.unfinished();
+        if unfinished.is_some() && self.keeper.is_closing() {
+            return Err(Error::new(Code::CLOSED).into());
+        }
         let id = contents::uuid(self.zk.random(), self.zk.random());
         let data = self.contents(description, &id);
         // One flight: the node, who else is there, and in strict mode who left cleanly.
         let options = step(&self.zk, session);
-        let mut creation = self.zk.submit(self.creation(data), options);
+        let mut creation = self.zk.submit(self.creation(data, &id), options);
         let list = self.zk.children(&self.path, options);
         let parent = self.options.strict.map(|_| self.zk.get(&self.path, options));
         let answered = tokio::select! {
@@ -155,10 +160,15 @@ impl Inner {
             }
         };
         let created = match answered {
+            Ok(answer) if self.options.persistent.is_some() => persistent::created(answer).map(Some),
             Ok(answer) => match answer.response {
-                Response::Create2 { path, stat } => Some((path, stat, answer.sent_at)),
-                _ => return Err(Error::new(Code::PROTOCOL).because("create was answered otherwise").into()),
+                Response::Create2 { path, stat } => Ok(Some((path, stat.czxid, answer.sent_at))),
+                _ => Err(Error::new(Code::PROTOCOL).because("create was answered otherwise")),
             },
+            Err(error) => Err(error),
+        };
+        let created = match created {
+            Ok(created) => created,
             Err(error) if error.code() == Code::NO_NODE => {
                 let parents = self.zk.create_parents(&self.path, &self.options.acl, step(&self.zk, session));
                 return match waiting.with(parents).await? {
@@ -170,12 +180,17 @@ impl Inner {
             Err(error) if error.code() == Code::NODE_EXISTS => {
                 return Err(self.exhausted(&format!("{LOCK_PREFIX}{}", i32::MAX)).into());
             }
+            Err(error) if error.code() == Code::OUTCOME_UNKNOWN && self.options.persistent.is_some() => {
+                // What is found is not taken up: it is removed, and the next try queues again.
+                self.clean_up(self.forget(None, id, session)).await;
+                return Err(Setback::Again);
+            }
             Err(error) if error.code() == Code::OUTCOME_UNKNOWN => {
                 // It is not safe to go on before this is known: the node may be there.
                 let recovery = node::recover(&self.zk, &self.path, &id, session);
                 match waiting.with(recovery).await {
                     // Found without its own answer, it was renewed at no moment that we know.
-                    Ok(found) => found?.map(|(path, stat)| (path, stat, Time::default())),
+                    Ok(found) => found?.map(|(path, stat)| (path, stat.czxid, Time::default())),
                     Err(over) => {
                         self.clean_up(self.forget(None, id, session)).await;
                         return Err(over.into());
@@ -191,9 +206,11 @@ impl Inner {
             }
             Err(error) => return Err(error.into()),
         };
-        let Some((path, stat, sent)) = created else { return Err(Setback::Again) };
+        let Some((path, czxid, sent)) = created else { return Err(Setback::Again) };
         let session = if mutated(Mutant::AdoptsEarlierSession) { self.zk.session().id } else { session };
-        let node = LockNode::new(path, &stat, session, &self.options.extra_lock_patterns)?;
+        let companion = self.options.persistent.map(|_| persistent::companion(&self.path, &id));
+        let patterns = &self.options.extra_lock_patterns;
+        let node = LockNode::new(path, czxid, session, companion, patterns)?;
         let mut knowledge = Knowledge::default();
         match self.wait_turn(waiting, &node, sent, list, parent, &mut knowledge).await {
             Ok(keeping) => Ok((keeping, knowledge.mark)),
@@ -215,10 +232,18 @@ impl Inner {
             let delay = u64::try_from(strict.delay.as_millis()).unwrap_or(u64::MAX);
             extra.insert(STRICT_KEY.to_owned(), delay.into());
         }
+        if let Some(persistent) = self.options.persistent {
+            // For whoever releases it: so long its owner may believe.
+            let lease = u64::try_from(persistent.lease.as_millis()).unwrap_or(u64::MAX);
+            extra.insert(persistent::LEASE_KEY.to_owned(), lease.into());
+        }
         contents::render(&extra, description, id)
     }
 
-    fn creation(&self, data: Vec<u8>) -> Request {
+    fn creation(&self, data: Vec<u8>, id: &str) -> Request {
+        if self.options.persistent.is_some() {
+            return persistent::creation(&self.path, data, id, &self.options.acl);
+        }
         Request::Create {
             path: path::join(&self.path, LOCK_PREFIX),
             data,
@@ -237,7 +262,16 @@ impl Inner {
         session: i64,
     ) -> impl Future<Output = ()> + Send + use<> {
         let patterns = self.options.extra_lock_patterns.clone();
-        node::forget(Arc::clone(&self.zk), creation, self.path.clone(), id, session, patterns)
+        let (zk, path, acl) = (Arc::clone(&self.zk), self.path.clone(), self.options.acl.clone());
+        let unfinished = self.unfinished();
+        async move {
+            if unfinished.is_some() {
+                persistent::forget(zk, creation, path, id, acl, patterns).await;
+            } else {
+                node::forget(zk, creation, path, id, session, patterns).await;
+            }
+            drop(unfinished);
+        }
     }
 
     /// A try looks before it creates: it costs no write where somebody else is there.

@@ -1,10 +1,12 @@
 //! Who holds the lock and who waits for it; and the reset of an idle one.
 
 use super::Mutex;
+use super::persistence::{Claim, Owner};
 use crate::error::{Code, Error, Result};
 use crate::path;
 use crate::proto::Stat;
 use crate::recipes::contender::Contender;
+use crate::recipes::{contents, persistent, revocation};
 use crate::zk::OpOptions;
 
 /// Somebody who holds the lock or waits for it.
@@ -16,8 +18,37 @@ pub struct ContenderInfo {
     pub sequence: i32,
     /// What its node holds.
     pub data: Vec<u8>,
-    /// Its node's status: `czxid` is the fencing token, `ephemeral_owner` the session.
+    /// Its node's status: `czxid` is the fencing token, `ephemeral_owner` the session, or 0 if it is
+    /// persistent, and `ctime` since when it is there, in ms since 1970 by the server's clock.
     pub stat: Stat,
+    /// The host it runs on, if its node says so.
+    pub hostname: Option<String>,
+    /// Its process there.
+    pub pid: Option<u64>,
+    /// What it wants the lock for.
+    pub description: Option<String>,
+    /// Whether it lives.
+    pub owner: Owner,
+    /// Why it was asked to give the lock up, if it was.
+    pub asked: Option<String>,
+}
+
+impl ContenderInfo {
+    fn new(contender: Contender, data: Vec<u8>, stat: Stat, owner: Owner) -> Self {
+        let object = contents::object(&data).unwrap_or_default();
+        let text = |key: &str| object.get(key).and_then(|value| value.as_str()).map(str::to_owned);
+        Self {
+            name: contender.name,
+            sequence: contender.sequence,
+            hostname: text("hostname"),
+            pid: object.get("pid").and_then(serde_json::Value::as_u64),
+            description: text("desc"),
+            owner,
+            asked: revocation::asked(&data),
+            data,
+            stat,
+        }
+    }
 }
 
 impl Mutex {
@@ -33,14 +64,56 @@ impl Mutex {
         let reads: Vec<_> =
             all.iter().map(|c| zk.get(&path::join(path, &c.name), OpOptions::default())).collect();
         let mut found = Vec::new();
-        for (Contender { sequence, name }, read) in all.into_iter().zip(reads) {
+        for (contender, read) in all.into_iter().zip(reads) {
             match read.await {
-                Ok((data, stat)) => found.push(ContenderInfo { name, sequence, data, stat }),
+                Ok((data, stat)) => {
+                    let owner = self.owner(&data, &stat).await?;
+                    found.push(ContenderInfo::new(contender, data, stat, owner));
+                }
                 Err(error) if error.code() == Code::NO_NODE => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(found)
+    }
+
+    /// Whether the owner of a node lives. Only a persistent one has to be asked about.
+    async fn owner(&self, data: &[u8], stat: &Stat) -> Result<Owner> {
+        if stat.ephemeral_owner != 0 {
+            return Ok(Owner::Living);
+        }
+        let Some(claim) = Claim::of(data) else { return Ok(Owner::Unknown) };
+        let companion = persistent::companion(&self.inner.path, &claim.id);
+        match self.inner.zk.get(&companion, OpOptions::default()).await {
+            Ok((data, _)) if data == persistent::NOT_THE_OWNER => Ok(Owner::Gone),
+            Ok(_) => Ok(Owner::Living),
+            Err(error) if error.code() == Code::NO_NODE => Ok(Owner::Gone),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks a contender to give the lock up, by the name of its node. Its holder is told the reason
+    /// ([`Mutex::revocations`]), or as soon as it holds the lock, and decides; nothing is forced. Locks of this
+    /// library and of Curator understand it.
+    ///
+    /// [`Code::NO_NODE`] where there is no such node; [`Code::NO_AUTH`] where its access control list lets us
+    /// not write; [`Code::UNSUPPORTED`] for the node of a library that knows no such request.
+    pub async fn request_revocation(&self, name: &str, reason: &str) -> Result<()> {
+        let context = |error: Error| error.during("request revocation", Some(&self.inner.path));
+        let at = self.contender_path(name).map_err(context)?;
+        let zk = &self.inner.zk;
+        loop {
+            let (data, stat) = zk.get(&at, OpOptions::default()).await.map_err(context)?;
+            let Some(changed) = revocation::request(name, &data, reason) else {
+                let text = format!("the library of {name} knows no request to give the lock up");
+                return Err(context(Error::new(Code::UNSUPPORTED).because(text)));
+            };
+            match zk.set(&at, &changed, stat.version, OpOptions::default()).await {
+                // Somebody else asked meanwhile.
+                Err(error) if error.code() == Code::BAD_VERSION => {}
+                outcome => return outcome.map(drop).map_err(context),
+            }
+        }
     }
 
     /// Lets the numbers of an idle lock begin at 0 again: the remedy for [`Code::SEQUENCE_EXHAUSTED`]. The

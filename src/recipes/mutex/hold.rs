@@ -4,11 +4,12 @@ use super::Inner;
 use super::strict::{Mark, leave};
 use crate::error::{Code, Error, Result};
 use crate::mutant::{Mutant, mutated};
-use crate::recipes::keeper::{Keeping, Kept, Loss};
+use crate::recipes::keeper::{Keeping, Kept, Loss, Told, Unfinished};
 use crate::recipes::node::{self, Removal};
+use crate::recipes::persistent;
 use crate::time::Time;
-use crate::zk::Zk;
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -21,6 +22,15 @@ pub struct LostHold {
     pub reason: Loss,
     /// Until when it was believed to be held; may be later than now, where it was lost before its time.
     pub believed_until: Time,
+}
+
+/// Somebody asks the holder of a lock to give it up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// The fencing token of the lock.
+    pub token: i64,
+    /// Why; empty where no reason was given, as by Curator.
+    pub reason: String,
 }
 
 pub(super) struct Held {
@@ -101,20 +111,38 @@ impl Inner {
         let kept = Arc::clone(&held.keeping.kept);
         let token = kept.node.czxid;
         *self.held.lock() = Some(held);
-        let weak = Arc::downgrade(self);
+        let (losses, revocations) = (Arc::downgrade(self), Arc::downgrade(self));
         let (zk, node) = (Arc::clone(&self.zk), kept.node.clone());
-        kept.tell(Box::new(move |reason, believed_until| {
-            if let Some(inner) = weak.upgrade() {
+        let on_lost = move |reason, believed_until| {
+            if let Some(inner) = losses.upgrade() {
                 let lost = LostHold { token, reason, believed_until };
                 inner.losses.lock().retain(|told| told.send(lost).is_ok());
             }
-            if reason == Loss::LeaseRanOut {
+            match (reason, node.companion.clone()) {
                 // Its session may live on, and the node would keep others out for nothing; also if the
                 // handle was dropped at this moment.
-                let removal = node::remove(Arc::clone(&zk), node, false);
-                zk.spawn(Box::pin(async move { drop(removal.await) }));
+                (Loss::LeaseRanOut, None) => {
+                    let removal = node::remove(Arc::clone(&zk), node, false);
+                    zk.spawn(Box::pin(async move { drop(removal.await) }));
+                }
+                // A persistent one keeps others out until its holder, who may still be at work, lets go of it.
+                (Loss::LeaseRanOut, Some(_)) => {}
+                (Loss::NodeDeleted, Some(companion)) => {
+                    let session = zk.session().id;
+                    let data = persistent::THE_OWNER;
+                    let removal = persistent::remove_companion(Arc::clone(&zk), companion, session, data);
+                    zk.spawn(Box::pin(removal));
+                }
+                _ => {}
             }
-        }));
+        };
+        let on_revoke = move |reason: String| {
+            if let Some(inner) = revocations.upgrade() {
+                let revocation = Revocation { token, reason };
+                inner.revocations.lock().retain(|told| told.send(revocation.clone()).is_ok());
+            }
+        };
+        kept.tell(Told { on_lost: Box::new(on_lost), on_revoke: Box::new(on_revoke) });
         Hold { inner: Some(Arc::clone(self)), token }
     }
 
@@ -129,11 +157,12 @@ impl Inner {
     pub(super) async fn release(&self, held: Held) -> Result<()> {
         let context = |error: Error| error.during("unlock", Some(&self.path));
         if let Some(loss) = self.let_go(&held) {
+            self.release_lost(held, loss);
             return Err(context(loss.into()));
         }
         let deadline = self.zk.now() + self.zk.session().timeout;
         let (done, finished) = oneshot::channel();
-        self.zk.spawn(Box::pin(released(Arc::clone(&self.zk), self.path.clone(), held, Some(done))));
+        self.zk.spawn(Box::pin(self.released(held, Some(done))));
         let removal = tokio::select! {
             biased;
             removal = finished => removal.unwrap_or(Removal::SessionOver),
@@ -158,9 +187,55 @@ impl Inner {
     }
 
     fn release_behind(&self, held: Held) {
-        if self.let_go(&held).is_none() {
-            self.zk.spawn(Box::pin(released(Arc::clone(&self.zk), self.path.clone(), held, None)));
+        match self.let_go(&held) {
+            None => self.zk.spawn(Box::pin(self.released(held, None))),
+            Some(loss) => self.release_lost(held, loss),
         }
+    }
+
+    /// The holder lets go of a lock that is lost. A persistent one that nobody has deleted still keeps others
+    /// out: now it need not any more. Nobody else can have got in meanwhile, and a node that has another
+    /// czxid is left alone.
+    fn release_lost(&self, held: Held, loss: Loss) {
+        let node = held.keeping.kept.node.clone();
+        if node.companion.is_none() || loss == Loss::NodeDeleted {
+            return;
+        }
+        let unfinished = self.keeper.begin();
+        let zk = Arc::clone(&self.zk);
+        self.zk.spawn(Box::pin(async move {
+            let _held = held;
+            node::remove(zk, node, false).await;
+            drop(unfinished);
+        }));
+    }
+
+    /// Removes a released lock's node, and only then gives the handle's turn to the next.
+    fn released(
+        &self,
+        held: Held,
+        done: Option<oneshot::Sender<Removal>>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let Held { keeping, mark, _turn } = held;
+        let node = keeping.kept.node.clone();
+        drop(keeping);
+        let sequence = node.sequence;
+        let unfinished = self.unfinished();
+        let removal = leave(Arc::clone(&self.zk), self.path.clone(), node, mark, move |marker| {
+            marker.released(sequence)
+        });
+        async move {
+            let removal = removal.await;
+            drop((unfinished, _turn));
+            if let Some(done) = done {
+                let _ = done.send(removal);
+            }
+        }
+    }
+
+    /// What keeps a closing client waiting, where no session's end takes the node along.
+    pub(super) fn unfinished(&self) -> Option<Unfinished> {
+        self.options.persistent.map(|_| self.keeper.begin())
     }
 
     pub(super) fn abandon(&self) {
@@ -168,17 +243,5 @@ impl Inner {
         if let Some(held) = held {
             self.release_behind(held);
         }
-    }
-}
-
-/// Removes a released lock's node, and only then gives the handle's turn to the next.
-async fn released(zk: Arc<dyn Zk>, path: String, held: Held, done: Option<oneshot::Sender<Removal>>) {
-    let Held { keeping, mark, _turn } = held;
-    let node = keeping.kept.node.clone();
-    drop(keeping);
-    let sequence = node.sequence;
-    let removal = leave(zk, path, node, mark, move |marker| marker.released(sequence)).await;
-    if let Some(done) = done {
-        let _ = done.send(removal);
     }
 }

@@ -1,4 +1,4 @@
-//! The mutex: `PATH/lock-<sequence>`, ephemeral; whoever has the lowest sequence number holds it.
+//! The mutex: `PATH/lock-<sequence>`, ephemeral by default; whoever has the lowest sequence number holds it.
 //!
 //! Kept here: the order of holders by fencing token (the czxid of their node: ZooKeeper's own write
 //! order); service in the order of arrival; no lost wake-up: a waiter watches the one node before its
@@ -11,6 +11,9 @@
 //! long. Who left cleanly is written in the parent's data (`marker.rs`), in the transaction that
 //! deletes the node, so a clean hand-over costs no delay.
 //!
+//! A persistent lock ([`Persistent`]) outlasts its owner's session: it is held until the owner, or a release
+//! that has waited for the owner's lease, deletes its node. Nothing of the servers' clocks counts there either.
+//!
 //! An acquire runs as a task of its own. Whoever asked for it may stop waiting at any moment; the task
 //! then removes what it made, however long that takes, so that a cancelled acquire leaves no node.
 
@@ -18,13 +21,15 @@ mod acquire;
 mod contenders;
 mod hold;
 mod options;
+mod persistence;
 mod strict;
 mod turn;
 
 pub use acquire::Acquire;
 pub use contenders::ContenderInfo;
-pub use hold::{Hold, LostHold};
-pub use options::{MutexOptions, Strict};
+pub use hold::{Hold, LostHold, Revocation};
+pub use options::{MutexOptions, Persistent, Strict};
+pub use persistence::Owner;
 
 use super::keeper::{Keeper, Loss};
 use super::patience::Patience;
@@ -61,6 +66,7 @@ struct Inner {
     interrupt: Arc<Notify>,
     closed: watch::Sender<bool>,
     losses: Locked<Vec<mpsc::UnboundedSender<LostHold>>>,
+    revocations: Locked<Vec<mpsc::UnboundedSender<Revocation>>>,
 }
 
 impl Mutex {
@@ -89,6 +95,7 @@ impl Mutex {
                 interrupt: Arc::new(Notify::new()),
                 closed: watch::Sender::new(false),
                 losses: Locked::new(Vec::new()),
+                revocations: Locked::new(Vec::new()),
             }),
         })
     }
@@ -114,6 +121,7 @@ impl Mutex {
             cancelled,
             Arc::clone(&inner.interrupt),
             inner.closed.subscribe(),
+            inner.options.persistent.map(|_| inner.keeper.closing()),
         );
         let description = description.to_owned();
         let zk = Arc::clone(&inner.zk);
@@ -133,7 +141,7 @@ impl Mutex {
     /// Releases the lock that this handle holds. When this returns `Ok` its node is gone.
     ///
     /// [`Code::NOT_HELD`] if it holds none; [`Code::LOCK_LOST`], with the reason, if the lock was lost
-    /// meanwhile. [`Code::OUTCOME_UNKNOWN`] if the server did not
+    /// meanwhile; a persistent one is removed then all the same, in the background. [`Code::OUTCOME_UNKNOWN`] if the server did not
     /// confirm within the session timeout: the release then goes on by itself until the node or its
     /// session is gone. In each case the handle no longer holds the lock.
     pub async fn unlock(&self) -> Result<()> {
@@ -176,6 +184,16 @@ impl Mutex {
         receiver
     }
 
+    /// The requests to give up a lock that this handle holds, from now on; the holder decides what to do.
+    /// Each is told once, also one that was made while the holder still waited.
+    pub fn revocations(&self) -> mpsc::UnboundedReceiver<Revocation> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let mut revocations = self.inner.revocations.lock();
+        revocations.retain(|told| !told.is_closed());
+        revocations.push(sender);
+        receiver
+    }
+
     /// Changes that are committed only while this handle holds the lock: all of them or none.
     ///
     /// [`Code::LOCK_LOST`] if the lock is not held any more; then nothing was changed. This holds as
@@ -187,17 +205,24 @@ impl Mutex {
             return Err(context(kept.loss().unwrap_or(Loss::LeaseRanOut).into()));
         }
         let own = kept.node.path.clone();
+        let options = match kept.is_persistent() {
+            false => OpOptions::default().on(kept.node.session),
+            // Its node excludes on any session of ours.
+            true => OpOptions::default(),
+        };
         let mut guarded = vec![MultiOp::Check { path: own.clone(), version: -1 }];
         if mutated(Mutant::GuardWithoutCheck) {
             guarded = vec![MultiOp::Check { path: "/".to_owned(), version: -1 }];
         }
         guarded.extend(ops);
-        match self.inner.zk.multi(guarded, OpOptions::default().on(kept.node.session)).await {
+        match self.inner.zk.multi(guarded, options).await {
             Ok(mut results) => Ok(results.drain(1..).collect()),
             Err(error) if error.code() == Code::NO_NODE && error.path() == Some(&own) => {
                 Err(context(Loss::NodeDeleted.into()))
             }
-            Err(error) if error.code() == Code::SESSION_EXPIRED => Err(context(Loss::SessionOver.into())),
+            Err(error) if error.code() == Code::SESSION_EXPIRED && !kept.is_persistent() => {
+                Err(context(Loss::SessionOver.into()))
+            }
             Err(error) => Err(error),
         }
     }

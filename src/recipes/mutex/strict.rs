@@ -2,6 +2,7 @@
 
 use super::Inner;
 use super::acquire::{Setback, Waiting};
+use super::persistence::drifted;
 use crate::error::{Code, Error};
 use crate::mutant::{Mutant, mutated};
 use crate::path;
@@ -136,7 +137,7 @@ impl Inner {
             return Ok(());
         }
         let drift = if mutated(Mutant::DriftIgnored) { 0.0 } else { self.options.clock_drift };
-        let until = seen + mark.marker.delay.mul_f64((1.0 + drift) / (1.0 - drift));
+        let until = seen + drifted(mark.marker.delay, drift);
         log::info!(
             "lock {:?}: not every holder before {} is known to have left cleanly: waiting {} ms",
             self.path,
@@ -158,12 +159,18 @@ impl Inner {
         mark: Option<Mark>,
     ) -> impl Future<Output = Removal> + Send + use<> {
         let sequence = node.sequence;
-        leave(Arc::clone(&self.zk), self.path.clone(), node, mark, move |marker| {
+        let unfinished = self.unfinished();
+        let left = leave(Arc::clone(&self.zk), self.path.clone(), node, mark, move |marker| {
             if mutated(Mutant::GiveUpMarksClean) {
                 return marker.released(sequence);
             }
             marker.given_up(sequence)
-        })
+        });
+        async move {
+            let removal = left.await;
+            drop(unfinished);
+            removal
+        }
     }
 }
 
@@ -181,15 +188,13 @@ pub(super) async fn leave(
     for _ in 0..MARK_TRIES {
         let Some(Mark { marker, version }) = mark.take() else { break };
         let data = change(marker).render();
-        let ops = vec![
-            MultiOp::Delete { path: node.path.clone(), version: -1 },
-            MultiOp::SetData { path: parent.clone(), data, version },
-        ];
-        match zk.multi(ops, step(&zk, node.session)).await {
+        let mut ops = node.deletions();
+        ops.push(MultiOp::SetData { path: parent.clone(), data, version });
+        match zk.multi(ops, node.step(&zk)).await {
             Ok(_) => return Removal::Deleted,
             // Somebody else wrote the marker: once more with what they wrote.
             Err(error) if error.code() == Code::BAD_VERSION => {
-                if let Ok((data, stat)) = zk.get(&parent, step(&zk, node.session)).await
+                if let Ok((data, stat)) = zk.get(&parent, node.step(&zk)).await
                     && let ParentData::Marker(marker) = ParentData::parse(&data, stat.czxid)
                 {
                     mark = Some(Mark { marker, version: stat.version });

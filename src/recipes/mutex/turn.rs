@@ -1,16 +1,16 @@
 //! The wait in the queue: who is before us, and when it is our turn.
 
-use super::Inner;
 use super::acquire::{Setback, Waiting};
 use super::strict::{Knowledge, STRICT_KEY};
+use super::{Inner, MutexOptions};
 use crate::error::{Code, Error, Result};
 use crate::mutant::{Mutant, mutated};
 use crate::path;
 use crate::proto::{EventType, Request, Response, Stat};
 use crate::recipes::contender::{Contender, LAST_SEQUENCE};
-use crate::recipes::contents;
-use crate::recipes::keeper::Keeping;
+use crate::recipes::keeper::{Keeping, Terms};
 use crate::recipes::node::{LockNode, Pause, is_passing, step};
+use crate::recipes::{contents, revocation};
 use crate::time::Time;
 use crate::zk::WatchEventKind;
 use std::future::Future;
@@ -133,7 +133,12 @@ impl Inner {
     }
 
     fn keep(&self, own: &LockNode, sent: Time) -> Keeping {
-        self.keeper.keep(&self.zk, own.clone(), sent, self.options.strict.map(|strict| strict.lease))
+        let MutexOptions { strict, persistent, acl, .. } = &self.options;
+        let terms = match persistent {
+            Some(persistent) => Terms { lease: Some(persistent.lease), acl: acl.clone() },
+            None => Terms { lease: strict.map(|strict| strict.lease), acl: Vec::new() },
+        };
+        self.keeper.keep(&self.zk, own.clone(), sent, terms)
     }
 
     /// One flight: who is there, and in strict mode or under a marker who left cleanly.
@@ -216,11 +221,13 @@ impl Inner {
             Err(error) if error.code() == Code::NO_NODE => return Err(Setback::Again),
             Err(error) => return self.wait_plainly(waiting, own, before, error).await,
         };
-        let Response::Data { stat: own_stat, .. } = &own_answer.response else { return Ok(Turn::Look) };
+        let Response::Data { data: own_data, stat: own_stat } = &own_answer.response else {
+            return Ok(Turn::Look);
+        };
         if own_stat.czxid != own.czxid {
             return Err(Setback::Again);
         }
-        self.keeper.watched(&keeping.kept, own_answer.connection, own_watch);
+        self.keeper.watched(&keeping.kept, own_answer.connection, own_data, own_watch);
         let answer = match waiting.with(read).await? {
             Ok(answer) => answer,
             Err(error) if error.code() == Code::NO_NODE => return Ok(Turn::Look),
@@ -229,8 +236,9 @@ impl Inner {
         let Response::Data { data, stat } = &answer.response else { return Ok(Turn::Look) };
         // The end of one session may delete two nodes of it in any order, so the other must not be ours.
         let mut plain = stat.ephemeral_owner != own.session && answer.connection == own_answer.connection;
-        let marked =
-            self.options.strict.is_some() || knowledge.mark.is_some() || contents::has_key(data, STRICT_KEY);
+        let marked = self.options.strict.is_some() || knowledge.mark.is_some() || contents::has_key(data, STRICT_KEY)
+            // It may have been a strict one, before Curator asked for it.
+            || data == revocation::CURATORS;
         let mut watch = watch;
         loop {
             let event = tokio::select! {
