@@ -271,6 +271,34 @@ fn each_term_of_a_leader_begins_and_ends_once() {
 }
 
 #[test]
+fn each_recipe_answers_and_refuses_as_it_says() {
+    let ways = [(How::Shared, ""), (How::Static, ""), (How::Sanitized, ""), (How::Valgrind, "")];
+    in_every_way("tests/capi/recipes.c", &ways, "each recipe was as it says");
+    let ways = [(How::Shared, ""), (How::Sanitized, "")];
+    on_server("embedded", "tests/capi/recipes.c", &ways, "each recipe was as it says");
+}
+
+#[test]
+fn the_examples_of_recipes_work_on_both_servers() {
+    let dir = TempDir::new("capi");
+    for (source, lines) in [
+        ("examples/c/tree.c", ["  /zk/tree/nyc/shards/1", "  sfo/shards/0", "deleted"]),
+        ("examples/c/queue_lock.c", ["working on job-", "job-000000000", "done"]),
+        ("examples/c/pid_node.c", ["the node is there", "the node is lost (3)", "the node is gone"]),
+    ] {
+        for how in [How::Shared, How::Sanitized] {
+            let program = installed().compile(&dir, source, how);
+            for address in [Some(shared_single().connect_string()), None] {
+                let mut command = installed().command(&program, how);
+                command.args(address);
+                let output = Program::spawn(command).wait_success(LIMIT);
+                assert!(lines.iter().all(|line| output.contains(line)), "{source}, {how:?}: {output}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_checkers_see_what_is_wrong() {
     let dir = TempDir::new("capi");
     for (source, in_asan, in_valgrind) in [

@@ -11,6 +11,8 @@ use super::multi::Multi;
 use super::mutex::MutexHandle;
 use super::op::Op;
 use super::options::{ClientOptions, MutexOptions};
+use super::pid_node::{PidNodeHandle, PidNodeOptions};
+use super::queue_lock::{QueueLockHandle, QueueLockOptions};
 use super::term::Running;
 use super::watch::WatchHandle;
 use crate::client::process;
@@ -102,6 +104,10 @@ handled! {
     Elector = 10, ElectorHandle, "zkh_elector";
     ElectorOptions = 11, ElectorOptions, "zkh_elector_options";
     Term = 20, Running, "zkh_term";
+    QueueLock = 12, QueueLockHandle, "zkh_queue_lock";
+    QueueLockOptions = 13, QueueLockOptions, "zkh_queue_lock_options";
+    PidNode = 14, PidNodeHandle, "zkh_pid_node";
+    PidNodeOptions = 15, PidNodeOptions, "zkh_pid_node_options";
 }
 
 struct Slot {
