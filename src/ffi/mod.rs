@@ -19,14 +19,19 @@
 
 pub mod acl;
 mod boundary;
+pub mod call;
 pub mod client;
 pub mod codes;
+pub mod contenders;
 mod dispatcher;
 pub mod elector;
 pub mod elector_options;
 pub mod error;
+pub mod guarded;
 mod handles;
 pub mod leader;
+pub mod lend;
+mod lent;
 pub mod log;
 pub mod multi;
 pub mod mutex;

@@ -462,3 +462,29 @@ pub unsafe extern "C" fn zkh_mutex_options_set_strict(
     // SAFETY: `err` is null or a place for a pointer.
     unsafe { status("zkh_mutex_options_set_strict", err, body) }
 }
+
+/// Makes the lock persistent: its node stays when its owner's session ends, and keeps everybody else out until the
+/// owner releases it, or `zkh_mutex_release_dead` does. The owner believes no longer than `lease_ms` milliseconds
+/// after the last renewal that a quorum committed, and a release waits that long. A lock is either strict or
+/// persistent. A client waits in `zkh_client_close` for the persistent locks that are being released.
+/// Any thread. Errors: ZKH_BAD_ARGUMENT unless 100 <= lease_ms <= 86400000, or in strict mode; ZKH_BAD_HANDLE,
+/// ZKH_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_mutex_options_set_persistent(
+    options: zkh_mutex_options,
+    lease_ms: i64,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = || {
+        let persistent = mutex::Persistent { lease: milliseconds(lease_ms)? };
+        let handle = handles::get::<MutexOptions>(options.id)?;
+        let mut settings = handle.0.lock();
+        let mut changed = settings.options.clone();
+        changed.persistent = Some(persistent);
+        changed.validate()?;
+        settings.options = changed;
+        Ok(())
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_mutex_options_set_persistent", err, body) }
+}
