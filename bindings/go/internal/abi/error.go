@@ -124,6 +124,17 @@ func (e *Error) Is(target error) bool {
 // Unwrap is the error of the context that ended the wait, if one did.
 func (e *Error) Unwrap() error { return e.cause }
 
+// Because is an error that a context's end led to.
+func Because(err, cause error) error {
+	e, ok := err.(*Error)
+	if !ok {
+		return err
+	}
+	copied := *e
+	copied.cause = cause
+	return &copied
+}
+
 // seenError copies an error that belongs to the library.
 func seenError(status C.zkh_status, err *C.zkh_error) error {
 	if status == C.ZKH_OK {
