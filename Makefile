@@ -2,6 +2,7 @@
 
 # Where to install; DESTDIR goes before it, for packages.
 PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 # host:port of a ZooKeeper on which `make demo` shows itself too, after the embedded server.
@@ -24,7 +25,7 @@ help:
 	@echo 'make test      lint, build and run every test (on Debian, as root, installs what they need)'
 	@echo 'make build     the shared library, the static archive and zkhelper.pc, in $(RELEASE)'
 	@echo '               FEATURES=tls: with TLS'
-	@echo 'make install   libraries, headers, zkhelper.pc and a CMake package below PREFIX=$(PREFIX) (DESTDIR, FEATURES=tls)'
+	@echo 'make install   zkh, libraries, headers, zkhelper.pc and a CMake package below PREFIX=$(PREFIX) (DESTDIR, FEATURES=tls)'
 	@echo 'make lint      formatting, clippy, the header against its source, documentation and reference'
 	@echo 'make header    makes include/zkhelper.h anew'
 	@echo 'make reference the C and C++ reference, in $(REFERENCE)/html'
@@ -92,7 +93,8 @@ prove:
 PRIVATE_LIBS = $(shell sed -n 's/^Libs.private: *-l//p' zkhelper.pc.in | sed 's/ -l/;/g')
 
 install: build
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/cmake/zkhelper $(DESTDIR)$(INCLUDEDIR)/zkhelper
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/cmake/zkhelper $(DESTDIR)$(INCLUDEDIR)/zkhelper
+	install -m 755 $(RELEASE)/zkh $(DESTDIR)$(BINDIR)/zkh
 	install -m 755 $(RELEASE)/libzkhelper.so $(DESTDIR)$(LIBDIR)/libzkhelper.so.$(VERSION)
 	ln -sf libzkhelper.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libzkhelper.so

@@ -71,11 +71,13 @@ fn install_lays_down_libraries_headers_and_packages_below_destdir_and_prefix() {
     run(install.arg(format!("DESTDIR={}", tree.path().display())));
     let lib = "usr/lib/x86_64-linux-gnu";
     let mut expected: BTreeSet<_> = [
+        "usr/bin/zkh".to_owned(),
         format!("{lib}/libzkhelper.a"),
         format!("{lib}/libzkhelper.so"),
         format!("{lib}/libzkhelper.so.0"),
         format!("{lib}/libzkhelper.so.{version}"),
         format!("{lib}/pkgconfig/zkhelper.pc"),
+        format!("{lib}/pkgconfig/zkhelper-static.pc"),
         format!("{lib}/cmake/zkhelper/zkhelper-config.cmake"),
         format!("{lib}/cmake/zkhelper/zkhelper-config-version.cmake"),
     ]
