@@ -62,8 +62,6 @@ pub enum Mutant {
     SyncProves,
     /// Takes one write's answer for a proof that the leader began the session's time anew.
     OneAnswerProves,
-    /// Takes a server's answer to a reconnect for a proof that the session lives.
-    AttachProves,
     /// Takes a node that an earlier session of its own made for its own.
     AdoptsEarlierSession,
     /// Tries to remove its node once, and leaves it there if that fails.
@@ -93,7 +91,7 @@ pub enum Mutant {
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 40] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -122,7 +120,6 @@ impl Mutant {
         Self::RenewsByName,
         Self::SyncProves,
         Self::OneAnswerProves,
-        Self::AttachProves,
         Self::AdoptsEarlierSession,
         Self::RemovesOnce,
         Self::TimeoutLeavesNode,
