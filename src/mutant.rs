@@ -30,8 +30,10 @@ pub enum Mutant {
     WatchesNotRearmed,
     /// Waits for the deletion of a node that is gone already.
     WaitsForGone,
-    /// Repeats a deletion without looking whether the node there is its own.
+    /// Repeats a deletion after a look that does not tell its own node from another of that name.
     CzxidNotCompared,
+    /// Repeats a deletion without a look.
+    DeletesByName,
     /// Believes in its session for a timeout after any byte from a server.
     LeaseFromPings,
     /// Counts a renewal from its answer, not from its sending.
@@ -91,7 +93,7 @@ pub enum Mutant {
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -105,6 +107,7 @@ impl Mutant {
         Self::WatchesNotRearmed,
         Self::WaitsForGone,
         Self::CzxidNotCompared,
+        Self::DeletesByName,
         Self::LeaseFromPings,
         Self::LeaseFromAnswer,
         Self::LossNotTold,

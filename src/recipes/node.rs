@@ -169,7 +169,7 @@ pub(super) async fn remove(zk: Arc<dyn Zk>, node: LockNode, mut doubt: bool) -> 
 
 /// Whether the node is still there, and not another of its name.
 async fn is_there(zk: &Arc<dyn Zk>, node: &LockNode) -> Result<bool> {
-    if mutated(Mutant::CzxidNotCompared) {
+    if mutated(Mutant::DeletesByName) {
         return Ok(true);
     }
     let parent = path::parent(&node.path).unwrap_or("/");
@@ -180,7 +180,7 @@ async fn is_there(zk: &Arc<dyn Zk>, node: &LockNode) -> Result<bool> {
         Err(error) if error.code() == Code::NO_NODE => return Ok(false),
         Err(error) => return Err(error),
     }
-    Ok(look.await?.is_some_and(|stat| stat.czxid == node.czxid))
+    Ok(look.await?.is_some_and(|stat| stat.czxid == node.czxid || mutated(Mutant::CzxidNotCompared)))
 }
 
 /// Finds out whether a creation was applied whose answer did not come, and which node it made.
