@@ -268,7 +268,11 @@ async fn look(zk: &Arc<dyn Zk>, parent: &str, id: &str, session: i64) -> Result<
 
 /// An error put back: the node may be of a session that is over, and go with it.
 async fn look_on_any_session(zk: &Arc<dyn Zk>, parent: &str, id: &str) -> Result<Option<(String, Stat)>> {
-    let (names, _) = zk.children(parent, OpOptions::default()).await?;
+    let names = match zk.children(parent, OpOptions::default()).await {
+        Ok((names, _)) => names,
+        Err(error) if error.code() == Code::NO_NODE => return Ok(None),
+        Err(error) => return Err(error),
+    };
     for at in names.iter().map(|name| path::join(parent, name)) {
         if let Ok((data, stat)) = zk.get(&at, OpOptions::default()).await
             && contents::has_id(&data, id)

@@ -185,7 +185,7 @@ const ELSEWHERE: [Mutant; 5] = [
 ];
 
 /// Those that take more schedules than there is time for each time; `ZKHELPER_MUTANT_SEEDS` tries them too.
-const RARE: [Mutant; 1] = [Mutant::DeletesByName];
+const RARE: [Mutant; 2] = [Mutant::DeletesByName, Mutant::SyncProves];
 
 #[test]
 fn every_mutant_is_found() {
