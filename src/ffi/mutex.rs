@@ -6,12 +6,13 @@ use super::boundary::{
 use super::client::{ClientHandle, zkh_client};
 use super::codes::zkh_status;
 use super::dispatcher::{Gate, Listener, listen};
-use super::error::zkh_error;
+use super::error::{c_text, zkh_error};
 use super::handles;
 use super::op::{Cancel, On, zkh_destroy_fn, zkh_done_fn, zkh_op};
 use super::options::{mutex_options, zkh_mutex_options};
 use crate::error::Result;
-use crate::recipes::mutex::{LostHold, Mutex};
+use crate::recipes::mutex::{LostHold, Mutex, Revocation};
+use crate::time::Time;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,16 +40,23 @@ pub const ZKH_LOSS_CLIENT_CLOSED: i32 = 4;
 /// that runs nothing but these; what waits is refused in it with `ZKH_WOULD_DEADLOCK`. It must not throw.
 pub type zkh_lost_fn = Option<unsafe extern "C" fn(user_data: *mut c_void, token: i64, reason: i32)>;
 
+/// Somebody asks the holder of a lock, by its fencing token, to give it up; nothing is forced. `reason` is "" where
+/// none was given; it belongs to the library and is gone when the callback returns. It is called on a thread of the
+/// library, one at a time; what waits is refused in it with `ZKH_WOULD_DEADLOCK`. It must not throw.
+pub type zkh_revoke_fn =
+    Option<unsafe extern "C" fn(user_data: *mut c_void, token: i64, reason: *const c_char)>;
+
 /// What a [`zkh_mutex`] stands for.
 pub(super) struct MutexHandle {
-    mutex: Mutex,
+    pub(super) mutex: Mutex,
     client: Arc<ClientHandle>,
     gate: Arc<Gate>,
     on_lost: Listener,
+    on_revoke: Listener,
 }
 
 impl MutexHandle {
-    fn on(&self, doing: &'static str) -> On<'_> {
+    pub(super) fn on(&self, doing: &'static str) -> On<'_> {
         On {
             zk: self.client.client.zk(),
             gate: &self.gate,
@@ -102,7 +110,8 @@ pub unsafe extern "C" fn zkh_mutex_new(
         // SAFETY: null, or a handle of the caller's.
         let options = unsafe { mutex_options(options) }?;
         let mutex = Mutex::new(&client.client, path, options)?;
-        let handle = MutexHandle { mutex, client, gate: Gate::new(), on_lost: Listener::default() };
+        let (on_lost, on_revoke) = (Listener::default(), Listener::default());
+        let handle = MutexHandle { mutex, client, gate: Gate::new(), on_lost, on_revoke };
         place.set(zkh_mutex { id: handles::insert(Arc::new(handle))? });
         Ok(())
     };
@@ -299,14 +308,52 @@ pub unsafe extern "C" fn zkh_mutex_on_lost(
     unsafe { status("zkh_mutex_on_lost", err, body) }
 }
 
+/// Sets the callback for requests to give up a lock that this handle holds (`zkh_mutex_request_revocation`, or
+/// Curator's `Revoker`), in place of the one before; a null callback sets none. It is called once for each
+/// request that comes from now on, and for one that was made while the handle waited for the lock when it has it.
+/// A lock that was not renewed yet is asked after a sixth of the session timeout at the latest. `user_data` is
+/// destroyed by `destroy`, which may be null, once the callback is replaced or the mutex is freed.
+/// Any thread, also in callbacks. Errors: ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_CLOSED, ZKH_OUT_OF_RESOURCES.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_mutex_on_revoke(
+    mutex: zkh_mutex,
+    callback: zkh_revoke_fn,
+    user_data: *mut c_void,
+    destroy: zkh_destroy_fn,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let user = UserData::new(user_data, destroy);
+    let body = || {
+        let handle = handles::get::<MutexHandle>(mutex.id)?;
+        let client = &handle.client;
+        let new = callback.map(|callback| {
+            let tell = move |user: &UserData, asked: &Revocation| {
+                let reason = c_text(&asked.reason);
+                // SAFETY: the caller gave this callback for this pointer, which is not destroyed yet.
+                unsafe { callback(user.as_ptr(), asked.token, reason.as_ptr()) };
+            };
+            listen(client.client.zk(), &client.dispatcher, handle.mutex.revocations(), user, tell)
+        });
+        handle.on_revoke.replace(&handle.gate, new.transpose()?);
+        Ok(())
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_mutex_on_revoke", err, body) }
+}
+
 /// How many milliseconds from now the lock that this handle holds is certain to be its own, if nothing renews
-/// it further; 0 where `zkh_mutex_is_held` is false. Any thread.
+/// it further; 0 where `zkh_mutex_is_held` is false. -1 where that cannot be known: over a lent connection without
+/// transactions. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn zkh_mutex_valid_ms(mutex: zkh_mutex) -> i64 {
     value(|| {
         let handle = handles::get::<MutexHandle>(mutex.id)?;
-        let left = handle.mutex.valid_until().map(|until| until.since(handle.client.client.zk().now()));
-        Ok(left.map_or(0, |left| i64::try_from(left.as_millis()).unwrap_or(i64::MAX)))
+        let now = handle.client.client.zk().now();
+        Ok(match handle.mutex.valid_until() {
+            None => 0,
+            Some(Time::NEVER) => -1,
+            Some(until) => i64::try_from(until.since(now).as_millis()).unwrap_or(i64::MAX),
+        })
     })
 }
 
@@ -351,6 +398,7 @@ pub extern "C" fn zkh_mutex_free(mutex: zkh_mutex) -> zkh_status {
         handle.gate.close();
         handle.mutex.close();
         handle.on_lost.replace(&handle.gate, None);
+        handle.on_revoke.replace(&handle.gate, None);
         handle.gate.wait_idle();
         Ok(())
     })

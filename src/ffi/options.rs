@@ -163,6 +163,25 @@ pub unsafe extern "C" fn zkh_client_options_set_connect_timeout_ms(
     unsafe { status("zkh_client_options_set_connect_timeout_ms", err, body) }
 }
 
+/// Sets how long a connection may be silent before it is given up and another one is made, in milliseconds; it is
+/// never more than two thirds of the session timeout, which is the default.
+/// Any thread. Errors: ZKH_BAD_ARGUMENT unless it is from 10 to 2147483647; ZKH_BAD_HANDLE, ZKH_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_client_options_set_max_silence_ms(
+    options: zkh_client_options,
+    max_silence_ms: i64,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = || {
+        set_client(options, |options| {
+            options.max_silence = Some(milliseconds(max_silence_ms)?);
+            Ok(())
+        })
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_client_options_set_max_silence_ms", err, body) }
+}
+
 /// Sets the deadline of operations that are given none, in milliseconds. Default 15000.
 /// Any thread. Errors: ZKH_BAD_ARGUMENT unless it is from 1 to 2147483647; ZKH_BAD_HANDLE, ZKH_FORKED.
 #[unsafe(no_mangle)]
@@ -442,4 +461,30 @@ pub unsafe extern "C" fn zkh_mutex_options_set_strict(
     };
     // SAFETY: `err` is null or a place for a pointer.
     unsafe { status("zkh_mutex_options_set_strict", err, body) }
+}
+
+/// Makes the lock persistent: its node stays when its owner's session ends, and keeps everybody else out until the
+/// owner releases it, or `zkh_mutex_release_dead` does. The owner believes no longer than `lease_ms` milliseconds
+/// after the last renewal that a quorum committed, and a release waits that long. A lock is either strict or
+/// persistent. A client waits in `zkh_client_close` for the persistent locks that are being released.
+/// Any thread. Errors: ZKH_BAD_ARGUMENT unless 100 <= lease_ms <= 86400000, or in strict mode; ZKH_BAD_HANDLE,
+/// ZKH_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_mutex_options_set_persistent(
+    options: zkh_mutex_options,
+    lease_ms: i64,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = || {
+        let persistent = mutex::Persistent { lease: milliseconds(lease_ms)? };
+        let handle = handles::get::<MutexOptions>(options.id)?;
+        let mut settings = handle.0.lock();
+        let mut changed = settings.options.clone();
+        changed.persistent = Some(persistent);
+        changed.validate()?;
+        settings.options = changed;
+        Ok(())
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_mutex_options_set_persistent", err, body) }
 }

@@ -176,13 +176,7 @@ fn a_failing_seed_is_shrunk_and_its_promise_stays_broken() {
 }
 
 /// Errors of recipes that are not on the stage: no lock has them.
-const ELSEWHERE: [Mutant; 5] = [
-    Mutant::NoFence,
-    Mutant::AnyCompanion,
-    Mutant::ReleasesAtOnce,
-    Mutant::LeaderUnchecked,
-    Mutant::StopNotTold,
-];
+const ELSEWHERE: [Mutant; 2] = [Mutant::LeaderUnchecked, Mutant::StopNotTold];
 
 /// Those that take more schedules than there is time for each time; `ZKHELPER_MUTANT_SEEDS` tries them too.
 const RARE: [Mutant; 2] = [Mutant::DeletesByName, Mutant::SyncProves];

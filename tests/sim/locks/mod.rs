@@ -8,16 +8,16 @@ use crate::ensemble::Seen;
 use crate::faults::{Due, Kind as Fault};
 use crate::locked::Mutex as Locked;
 use crate::recipe::Recipe;
-use crate::schedule::Part;
+use crate::schedule::{Dice, Part};
 use crate::stage::Stage;
-use program::{History, Kind, Script, Slot};
+use program::{History, Kind, Script, Slot, release_what_is_gone};
 use promises::Call;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use zkhelper::proto::{CreateMode, MultiOp, Request};
-use zkhelper::{Client, LostHold, Mutex, MutexOptions, Strict};
+use zkhelper::{Client, LostHold, Mutex, MutexOptions, Persistent, Strict};
 
 const PATHS: [&str; 2] = ["/locks/a", "/b"];
 const GUARDED: [&str; 2] = ["/counts/a", "/counts/b"];
@@ -31,6 +31,7 @@ struct Handle {
     process: usize,
     path: usize,
     strict: Option<Strict>,
+    persistent: Option<Persistent>,
     slot: Slot,
     scripts: Vec<usize>,
     losses: UnboundedReceiver<LostHold>,
@@ -64,6 +65,8 @@ pub struct Locks {
     resets: u64,
     /// What handles are made with: default mode, strict mode, or several of them on one path.
     modes: Vec<Option<Strict>>,
+    /// What some of the handles in default mode are made with.
+    persistent: Option<Persistent>,
     /// Whether the numbers of a path are about to end, so that the lock may be refused.
     ending: bool,
     handles: Vec<Handle>,
@@ -102,12 +105,16 @@ impl Locks {
         let agree = modes.iter().all(|mode| delay(mode) == delay(&modes[0]));
         let resets = if stage.plan.has(Fault::ResetIdle) && agree { 20 } else { 0 };
         let ending = agenda.chance(5);
+        let mut rng = stage.schedule.rng(Dice::Persistent(0));
+        let lease = Duration::from_millis(tick * rng.u64(1..=8));
+        let persistent = (rng.u32(0..100) < 25).then_some(Persistent { lease });
         stage.outcome.strict = modes.iter().any(Option::is_some);
         Self {
             paths,
             longest_hold,
             resets,
             modes,
+            persistent,
             ending,
             handles: Vec::new(),
             histories: Vec::new(),
@@ -244,7 +251,7 @@ impl Locks {
         let mut found = Vec::new();
         for path in PATHS {
             for (_, name, _, owner) in stage.ensemble.contenders(path) {
-                if owner == 0 {
+                if owner == 0 && !name.starts_with("lock-") {
                     found.push(format!("{path}/{name}"));
                 }
             }
@@ -286,9 +293,12 @@ impl Recipe for Locks {
         let history = Arc::new(Locked::new(History { calm: self.calm, ..History::default() }));
         self.histories.resize_with(process, Arc::default);
         self.histories.push(Arc::clone(&history));
+        let mut rng = stage.schedule.rng(Dice::Persistent(1 + process));
         for _ in 0..stage.agenda.rng.usize(1..=3) {
             let path = stage.agenda.rng.usize(0..self.paths);
             let strict = *stage.agenda.rng.choice(&self.modes).unwrap_or(&None);
+            let chosen = rng.u32(0..100) < 60 && strict.is_none();
+            let persistent = self.persistent.filter(|_| chosen);
             let options = MutexOptions {
                 extra_lock_patterns: if stage.agenda.chance(10) {
                     vec!["-x-".to_owned()]
@@ -296,6 +306,7 @@ impl Recipe for Locks {
                     Vec::new()
                 },
                 strict,
+                persistent,
                 ..MutexOptions::default()
             };
             let mutex = Mutex::new(client, PATHS[path], options).expect("a valid path");
@@ -325,6 +336,7 @@ impl Recipe for Locks {
                 process,
                 path,
                 strict,
+                persistent,
                 slot,
                 scripts,
                 losses,
@@ -333,6 +345,14 @@ impl Recipe for Locks {
                 interrupted: 0,
                 ahead: false,
             });
+        }
+        if self.persistent.is_some() {
+            for path in PATHS {
+                let mutex = Mutex::new(client, path, MutexOptions::default()).expect("a valid path");
+                let tasks = &mut stage.processes[process].tasks;
+                let world = tasks.world.clone();
+                tasks.start(Box::pin(release_what_is_gone(world, Arc::clone(&history), mutex)));
+            }
         }
         stage.outcome.handles = self.handles.len();
     }

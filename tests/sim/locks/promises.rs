@@ -285,6 +285,7 @@ impl Locks {
         let Some(((process, _), call)) = other else { return };
         let older = if call.token < token { call.handle } else { handle };
         let strict = self.handles[older].strict.is_some();
+        let persistent = self.handles[older].persistent.is_some();
         if has_admin(stage) || (strict && stage.plan.has(Fault::ForeignContender)) {
             return;
         }
@@ -298,7 +299,7 @@ impl Locks {
         );
         if strict {
             stage.agenda.violate("M2s", text);
-        } else if !stage.plan.has(Fault::ExpireSession) {
+        } else if persistent || !stage.plan.has(Fault::ExpireSession) {
             stage.agenda.violate("M2", text);
         } else if self.overlaps.insert(pair) {
             stage.agenda.tell(|| format!("M2, excused by a server's clock: {text}"));
@@ -394,6 +395,14 @@ impl Locks {
         let believer = self.calls.values().find(|call| call.token == token && call.believes(now));
         let Some(call) = believer else { return };
         let until = call.believes_until;
+        if self.handles[call.handle].persistent.is_some() {
+            // Only a release that has waited deletes it.
+            if until > at && !has_admin(stage) {
+                let what = format!("token {token:x} is believed in until {until}, it was released at {at}");
+                stage.agenda.violate("M2", what);
+            }
+            return;
+        }
         match self.handles[call.handle].strict {
             Some(strict) => {
                 let lease = Micros::try_from(strict.lease.as_micros()).expect("short");
@@ -454,8 +463,12 @@ impl Locks {
 
     /// M4, while the sessions live.
     pub(super) fn no_contender_is_left(&self, stage: &mut Stage) {
+        // Nobody is there to release what outlives its owner.
+        let deserted = stage.processes.iter().all(|process| process.dead || process.closing);
         for path in PATHS {
-            if let Some((_, name, czxid, owner)) = stage.ensemble.contenders(path).first() {
+            let contenders = stage.ensemble.contenders(path);
+            let left = contenders.iter().find(|(_, _, _, owner)| *owner != 0 || !deserted);
+            if let Some((_, name, czxid, owner)) = left {
                 let owner = session_name(*owner);
                 let what = format!(
                     "{path}/{name} (czxid {czxid:x}) of {owner} is left though nobody holds or wants it"
