@@ -120,7 +120,9 @@ impl Mutex {
     /// path is deleted, and made anew by the next acquire; tokens go on growing.
     ///
     /// [`Code::NOT_EMPTY`] while anybody holds the lock or waits for it, or other nodes are below it: the
-    /// server deletes nothing then. In strict mode the next holder waits for the delay once.
+    /// server deletes nothing then. In strict mode the next holder waits for the delay once. Where clients of
+    /// both modes, or with several delays, share the path, reset it only a delay after the last of them was there: the
+    /// path does not know of them any more.
     pub async fn reset(&self) -> Result<()> {
         let context = |error: Error| error.during("reset", Some(&self.inner.path));
         match self.inner.zk.delete(&self.inner.path, -1, OpOptions::default()).await {
