@@ -152,6 +152,33 @@
 // you rely on.
 #define ZKH_EVENT_MAY_HAVE_MISSED 102
 
+// A create, in the mode `zkh_request_mode`. Completed by `zkh_call_done` with path and status.
+#define ZKH_REQUEST_CREATE 1
+
+// A delete. Completed by `zkh_call_done`.
+#define ZKH_REQUEST_DELETE 2
+
+// An exists. Completed by `zkh_call_done` with a status, or by `zkh_call_fail` with ZKH_NO_NODE.
+#define ZKH_REQUEST_EXISTS 3
+
+// A getData. Completed by `zkh_call_data`.
+#define ZKH_REQUEST_GET 4
+
+// A setData. Completed by `zkh_call_done` with a status.
+#define ZKH_REQUEST_SET 5
+
+// A getChildren with the node's status. Completed by `zkh_call_children`.
+#define ZKH_REQUEST_CHILDREN 6
+
+// A transaction, which has several parts. Completed by `zkh_call_multi`.
+#define ZKH_REQUEST_MULTI 7
+
+// A sync. Completed by `zkh_call_done`.
+#define ZKH_REQUEST_SYNC 8
+
+// A check of a version, which is a part of a transaction only.
+#define ZKH_REQUEST_CHECK 9
+
 // Nothing proved in time that the lock was still held.
 #define ZKH_LOSS_LEASE_RAN_OUT 1
 
@@ -208,6 +235,26 @@
 
 // The record was written by another library, and does not say which candidate wrote it.
 #define ZKH_STANDING_UNKNOWN 3
+
+// Nobody's node is replaced.
+#define ZKH_TAKE_OVER_NEVER 0
+
+// A node is replaced that no session keeps, and that no owner's end would therefore remove: a persistent one without
+// children.
+#define ZKH_TAKE_OVER_DEAD 1
+
+// Anybody's node is replaced, at once; its owner is told that it lost it.
+#define ZKH_TAKE_OVER_LIVE 2
+
+// The node is there.
+#define ZKH_PID_MADE 1
+
+// The node is gone, for the reason `loss`, and is being made again, unless it is ZKH_LOSS_CLIENT_CLOSED.
+#define ZKH_PID_LOST 2
+
+// The node cannot be made for now: `error` says why. It is made as soon as a node in the way is gone
+// (ZKH_NODE_EXISTS); anything else is tried again after a pause of at most 30 seconds.
+#define ZKH_PID_REFUSED 3
 
 // Any request.
 #define ZKH_OPERATION_ANY 0
@@ -291,6 +338,10 @@ typedef struct zkh_error zkh_error;
 // received it through a `leader` parameter frees it with `zkh_leader_free`; one that a callback is shown
 // belongs to the library.
 typedef struct zkh_leader zkh_leader;
+
+// What is asked of the program: one operation, or the parts of a transaction. It belongs to the library and
+// is gone when the callback returns.
+typedef struct zkh_request zkh_request;
 
 // What an operation answered: which of the parts below it has is said at the operation. It is not changed
 // once it is made, so any thread may read it. Whoever received it through a `result` parameter frees it
@@ -418,6 +469,33 @@ typedef struct zkh_watch {
     uint64_t id;
 } zkh_watch;
 
+// A watch that the program was asked to arm. It is freed by `zkh_lent_watch_fire`, or by the library when nobody
+// waits for it any more.
+typedef struct zkh_lent_watch {
+    // Zero is null: no watch is wanted.
+    uint64_t id;
+} zkh_lent_watch;
+
+// One request that the program was asked to make over the connection that it lends. It is completed by one of
+// `zkh_call_fail`, `zkh_call_done`, `zkh_call_data`, `zkh_call_children` and `zkh_call_multi`, once, and is freed by that.
+typedef struct zkh_call {
+    // Zero is null.
+    uint64_t id;
+} zkh_call;
+
+// What a connection of the program's can do: a table of callbacks, which are set one by one. Made by `zkh_lend_new`,
+// freed by `zkh_lend_free`; a client copies it.
+typedef struct zkh_lend {
+    // Zero is null.
+    uint64_t id;
+} zkh_lend;
+
+// Makes a request over the program's connection. It must not block: it begins the request and returns, and
+// `call` is completed when the answer is there, before or after it has returned, on any thread. `request`
+// belongs to the library and is gone when it returns. Requests are handed over in the order in which they
+// are to leave, one at a time, on a thread of the library. It must not throw.
+typedef void (*zkh_lend_fn)(void *user_data, struct zkh_call call, const struct zkh_request *request);
+
 // A distributed lock on one path. Whoever locks the same path, from any language and any machine, is
 // excluded, other handles of this process too. Any number of threads may use one at once: a second lock on
 // one handle queues behind the first. Made by `zkh_mutex_new`, freed by `zkh_mutex_free`.
@@ -494,6 +572,44 @@ typedef void (*zkh_leader_fn)(void *user_data,
                               zkh_status status,
                               const struct zkh_leader *leader,
                               const struct zkh_error *error);
+
+// How the nodes are made that a queue lock makes itself. Made by `zkh_queue_lock_options_new`, freed by
+// `zkh_queue_lock_options_free`; a queue lock copies it, so it may be used for several, changed in between,
+// and freed at once.
+typedef struct zkh_queue_lock_options {
+    // Zero is null.
+    uint64_t id;
+} zkh_queue_lock_options;
+
+// A lock on a queue: of all its children, the one with the lowest name, compared as bytes, holds it. It is
+// for queues whose nodes have another purpose besides; there is no lease, so who has to know how long a lock
+// may be trusted takes a `zkh_mutex`. Any number of threads may use one at once. Made by `zkh_queue_lock_new`,
+// freed by `zkh_queue_lock_free`.
+typedef struct zkh_queue_lock {
+    // Zero is null.
+    uint64_t id;
+} zkh_queue_lock;
+
+// How a pid node is made. Made by `zkh_pid_node_options_new`, freed by `zkh_pid_node_options_free`; a pid node
+// copies it, so it may be used for several, changed in between, and freed at once.
+typedef struct zkh_pid_node_options {
+    // Zero is null.
+    uint64_t id;
+} zkh_pid_node_options;
+
+// A node that says that its owner lives: it is there while the owner's client is connected, is made again
+// after its session's end or if somebody deletes it, and is gone when it is closed or freed. Any
+// number of threads may use one at once. Made by `zkh_pid_node_new`, freed by `zkh_pid_node_free`.
+typedef struct zkh_pid_node {
+    // Zero is null.
+    uint64_t id;
+} zkh_pid_node;
+
+// What became of a pid node: `event` is one of `ZKH_PID_…`, `loss` one of `ZKH_LOSS_…` with ZKH_PID_LOST and 0
+// otherwise, `error` is null but with ZKH_PID_REFUSED, belongs to the library and is gone when the callback returns.
+// It is called on a thread of the library, one at a time and in order; what waits is refused in it with
+// `ZKH_WOULD_DEADLOCK`. It must not throw.
+typedef void (*zkh_pid_fn)(void *user_data, int32_t event, int32_t loss, const struct zkh_error *error);
 
 // An in-memory ZooKeeper server inside this process, for development and tests: nothing is kept on disk,
 // nobody but this machine can connect, one process is the whole ensemble. Every client may use it, also of
@@ -741,10 +857,17 @@ bool zkh_result_exists(const struct zkh_result *result);
 // 0 for a null pointer.
 size_t zkh_result_count(const struct zkh_result *result);
 
-// The name at `index`, from 0 on, in ascending order: of a child, or the path of an ephemeral node. Null
-// where there is none. UTF-8; it belongs to the result and lives as long. Any thread. It cannot fail; null
+// The name at `index`, from 0 on, in ascending order: of a child, or the path of an ephemeral node; or a path
+// of a tree, in the order that is said there. Null where there is none. UTF-8; it belongs to the result and lives as long. Any thread. It cannot fail; null
 // for a null pointer.
-const char *zkh_result_name(const struct zkh_result *result, size_t index);
+const char *zkh_result_name(const struct zkh_result *result,
+                            size_t index);
+
+// The path of the node at `index`, from 0 on, whose children may not be listed, so that matches of
+// `zkh_tree_glob` may be missing; null where there is none. UTF-8; it belongs to the result and lives as long.
+// Any thread. It cannot fail; null for a null pointer.
+const char *zkh_result_unreadable(const struct zkh_result *result,
+                                  size_t index);
 
 // The permissions of the entry at `index`, from 0 on: a sum of `ZKH_PERM_…`; 0 where there is none. Any
 // thread. It cannot fail; 0 for a null pointer.
@@ -781,6 +904,9 @@ zkh_status zkh_acl_add(struct zkh_acl acl,
                        const char *scheme,
                        const char *id,
                        struct zkh_error **err);
+
+// Whether it is a directory's list: each entry has all permissions. False where the handle is dead. Any thread.
+bool zkh_acl_is_directory(struct zkh_acl acl);
 
 // Frees a list; null is left alone. Any thread. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
 zkh_status zkh_acl_free(struct zkh_acl acl);
@@ -1470,6 +1596,291 @@ zkh_status zkh_client_watch_async(struct zkh_client client,
 // Any thread, also in callbacks. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
 zkh_status zkh_watch_free(struct zkh_watch watch);
 
+// What is asked: one of `ZKH_REQUEST_…`. 0 for a null pointer. In the callback that was given it.
+int32_t zkh_request_operation(const struct zkh_request *request);
+
+// The watch that is to be armed if the read is answered, with `exists` also where there is no node; zero if
+// none is wanted. In the callback that was given the request.
+struct zkh_lent_watch zkh_request_watch(const struct zkh_request *request);
+
+// The number of its parts: of a transaction as many as it has, otherwise 1. In the callback that was given it.
+size_t zkh_request_count(const struct zkh_request *request);
+
+// What the part at `index`, from 0 on, is: one of `ZKH_REQUEST_…`; 0 where there is none. In the callback that
+// was given the request.
+int32_t zkh_request_part(const struct zkh_request *request,
+                         size_t index);
+
+// The path of the part at `index`, from 0 on; null where there is none. It belongs to the request. In the
+// callback that was given the request.
+const char *zkh_request_path(const struct zkh_request *request, size_t index);
+
+// The data of a create or set at `index`, from 0 on; `*len`, unless `len` is null, takes their length in bytes. They
+// belong to the request. Null where there is no such part. In the callback that was given the request.
+const void *zkh_request_data(const struct zkh_request *request,
+                             size_t index,
+                             size_t *len);
+
+// The version that a delete, set or check at `index`, from 0 on, asks for; -1 is any. In the callback that was
+// given the request.
+int32_t zkh_request_version(const struct zkh_request *request,
+                            size_t index);
+
+// The mode of a create at `index`, from 0 on: one of `ZKH_CREATE_…`. `*ttl_ms`, unless `ttl_ms` is null, takes its
+// time to live in milliseconds, 0 in the modes without. In the callback that was given the request.
+int32_t zkh_request_mode(const struct zkh_request *request,
+                         size_t index,
+                         int64_t *ttl_ms);
+
+// The entry number `entry` of the access control list of a create at `index`, both from 0 on: its permissions, a sum of
+// `ZKH_PERM_…`, or 0 where there is no such entry. `*scheme` and `*id`, unless null, take whom it is for; they
+// belong to the request. In the callback that was given the request.
+int32_t zkh_request_acl(const struct zkh_request *request,
+                        size_t index,
+                        size_t entry,
+                        const char **scheme,
+                        const char **id);
+
+// Completes a call that failed. `reason` is ZooKeeper's code, such as ZKH_NO_NODE, ZKH_CONNECTION_LOSS,
+// ZKH_OPERATION_TIMEOUT or ZKH_SESSION_EXPIRED.
+// Any thread, also in callbacks. Errors: ZKH_BAD_ARGUMENT where `reason` is not negative; ZKH_BAD_HANDLE, also
+// where it was completed already or given up after its time; ZKH_FORKED.
+zkh_status zkh_call_fail(struct zkh_call call,
+                         zkh_status reason,
+                         struct zkh_error **err);
+
+// Completes a create (with the path of the node that was made, and its status), an exists or set (with the node's
+// status), a delete or sync (with neither). What is not needed is ignored and may be null.
+// Any thread, also in callbacks. Errors: ZKH_BAD_ARGUMENT where it is another operation or lacks what is needed,
+// ZKH_BAD_UTF8; ZKH_BAD_HANDLE, also where it was completed already or given up after its time; ZKH_FORKED.
+zkh_status zkh_call_done(struct zkh_call call,
+                         const char *path,
+                         const struct zkh_stat *stat,
+                         struct zkh_error **err);
+
+// Completes a get, with the node's data and status. `data` is copied; it may be null where `len` is 0.
+// Any thread, also in callbacks. Errors: as `zkh_call_done`.
+zkh_status zkh_call_data(struct zkh_call call,
+                         const void *data,
+                         size_t len,
+                         const struct zkh_stat *stat,
+                         struct zkh_error **err);
+
+// Completes a getChildren, with `count` names and the node's status. The names are copied; `names` may be null
+// where `count` is 0.
+// Any thread, also in callbacks. Errors: as `zkh_call_done`.
+zkh_status zkh_call_children(struct zkh_call call,
+                             const char *const *names,
+                             size_t count,
+                             const struct zkh_stat *stat,
+                             struct zkh_error **err);
+
+// Completes a transaction, with `count` results, one for each part. `statuses` has a code for each: all are ZKH_OK
+// where it was committed; otherwise the one that failed has its code, and the others ZKH_OK before it and
+// ZKH_RUNTIME_INCONSISTENCY behind it. `paths` has the path of each create, `stats` the status of each create
+// and set; what the others have there is ignored. `paths` and `stats` may be null where it was not committed.
+// A transaction that could not be made at all is completed by `zkh_call_fail`.
+// Any thread, also in callbacks. Errors: as `zkh_call_done`.
+zkh_status zkh_call_multi(struct zkh_call call,
+                          const zkh_status *statuses,
+                          const char *const *paths,
+                          const struct zkh_stat *stats,
+                          size_t count,
+                          struct zkh_error **err);
+
+// Tells what a watch saw, `what` being one of `ZKH_EVENT_…` except ZKH_EVENT_MAY_HAVE_MISSED. A watch sees one event,
+// and may see it before the read that armed it is completed.
+// Any thread, also in callbacks. Errors: ZKH_BAD_ARGUMENT; ZKH_BAD_HANDLE, also where nobody waits for it any
+// more, which is no mistake; ZKH_FORKED.
+zkh_status zkh_lent_watch_fire(struct zkh_lent_watch watch,
+                               int32_t what,
+                               struct zkh_error **err);
+
+// Makes an empty table. `*lend` is null on failure; otherwise the caller frees it.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_lend_new(struct zkh_lend *lend, struct zkh_error **err);
+
+// Sets the callback for an operation, one of `ZKH_REQUEST_…` except ZKH_REQUEST_CHECK; null sets none. The
+// same one may serve several.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_lend_set(struct zkh_lend lend,
+                        int32_t operation,
+                        zkh_lend_fn callback,
+                        struct zkh_error **err);
+
+// Frees a table; null is left alone. Any thread. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_lend_free(struct zkh_lend lend);
+
+// Makes a client over a connection that the program has already; it is connected once the program says so
+// (`zkh_client_lent_state`). Of `options`, which may be null, count the operation timeout and how often locks are
+// renewed. `*client` is null on failure; otherwise the caller frees it. Closing or freeing it leaves the
+// program's connection and its session as they are.
+// Create, delete, exists, get and children must be set. Without ZKH_REQUEST_MULTI nothing can be proven of
+// locks: they are believed until the connection goes, `zkh_mutex_valid_ms` is -1, and strict mode is
+// refused. What needs an operation that is not set ends with ZKH_UNSUPPORTED, which is logged once; so do
+// credentials, access control lists of nodes that are there, persistent watches and several reads in one request.
+// `user_data` is destroyed by `destroy`, which may be null, on the callbacks' thread and behind the last of them, once
+// the client and its mutexes are freed.
+// Any thread, also in callbacks. Errors: ZKH_BAD_ARGUMENT, ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_client_lend(struct zkh_lend lend,
+                           const struct zkh_client_options *options,
+                           void *user_data,
+                           zkh_destroy_fn destroy,
+                           struct zkh_client *client,
+                           struct zkh_error **err);
+
+// Says what became of the connection that was lent: `state` is ZKH_STATE_CONNECTED (with the session's id and its
+// negotiated timeout in milliseconds), ZKH_STATE_SUSPENDED (the connection is away, the session may live),
+// ZKH_STATE_LOST (the session is over) or ZKH_STATE_CLOSED (for ever). The other two arguments are ignored unless
+// it is connected. Call it for each change, before completing what was answered behind it: what locks may trust
+// rests on that.
+// Any thread, also in callbacks. Errors: ZKH_BAD_ARGUMENT, also where the client is not a lent one; ZKH_CLOSED,
+// ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_client_lent_state(struct zkh_client client,
+                                 int32_t state,
+                                 int64_t session_id,
+                                 int64_t session_timeout_ms,
+                                 struct zkh_error **err);
+
+// Creates a node, and those of its parents that are missing. The node is created first, and its parents only
+// if the server says that one is missing: plain, persistent and empty, whatever `mode` says, all of them in one
+// flight. They get the list `access` too, except that who has ADMIN in it gets all permissions on them.
+// `mode` is one of `ZKH_CREATE_…`, but none with a time to live. A null pointer for `access` lets anyone do everything. The
+// result has the node's path. `result` may be null; `*result` is null on failure; otherwise the caller
+// frees it.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_NODE_EXISTS; ZKH_INVALID_ACL where parents
+// are missing and nobody could create nodes below them; ZKH_NO_AUTH; ZKH_NO_NODE where parents vanish as fast as
+// they are made or the chroot is missing. An answer that was lost is settled by creating again;
+// ZKH_OUTCOME_UNKNOWN says that a node is there and nobody knows who made it, or that it is sequential.
+zkh_status zkh_tree_create(struct zkh_client client,
+                           const char *path,
+                           const void *data,
+                           size_t len,
+                           int32_t mode,
+                           const struct zkh_acl *access,
+                           struct zkh_result **result,
+                           struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel
+// it by: what was sent by then may have its effect. `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_tree_create_async(struct zkh_client client,
+                                 const char *path,
+                                 const void *data,
+                                 size_t len,
+                                 int32_t mode,
+                                 const struct zkh_acl *access,
+                                 zkh_result_fn callback,
+                                 void *user_data,
+                                 zkh_destroy_fn destroy,
+                                 struct zkh_op *op,
+                                 struct zkh_error **err);
+
+// Creates a node, or sets its data where it is there; `mode` and `access` are for a node that has to be
+// created, and where `recursive` is true its missing parents are made as `zkh_tree_create` makes them. The result
+// has the node's path. `result` may be null; `*result` is null on failure; otherwise the caller frees it.
+// Any thread, not in callbacks. Errors: those of `zkh_tree_create`, without ZKH_NODE_EXISTS. An answer that was
+// lost is settled by doing it again; only a sequential node stays ZKH_OUTCOME_UNKNOWN.
+zkh_status zkh_tree_create_or_update(struct zkh_client client,
+                                     const char *path,
+                                     const void *data,
+                                     size_t len,
+                                     int32_t mode,
+                                     const struct zkh_acl *access,
+                                     bool recursive,
+                                     struct zkh_result **result,
+                                     struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel
+// it by: what was sent by then may have its effect. `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_tree_create_or_update_async(struct zkh_client client,
+                                           const char *path,
+                                           const void *data,
+                                           size_t len,
+                                           int32_t mode,
+                                           const struct zkh_acl *access,
+                                           bool recursive,
+                                           zkh_result_fn callback,
+                                           void *user_data,
+                                           zkh_destroy_fn destroy,
+                                           struct zkh_op *op,
+                                           struct zkh_error **err);
+
+// Lists everything below a node. The result has the paths as names, relative to the node and sorted as bytes. Nodes
+// that vanish meanwhile are left out. It takes a request for each node, with many under way at once.
+// `result` may be null; `*result` is null on failure; otherwise the caller frees it.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_NO_NODE; ZKH_NO_AUTH where one of the nodes may not
+// be listed: a list is complete or none.
+zkh_status zkh_tree_children(struct zkh_client client,
+                             const char *path,
+                             struct zkh_result **result,
+                             struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel
+// it by; `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_tree_children_async(struct zkh_client client,
+                                   const char *path,
+                                   zkh_result_fn callback,
+                                   void *user_data,
+                                   zkh_destroy_fn destroy,
+                                   struct zkh_op *op,
+                                   struct zkh_error **err);
+
+// Deletes a node and everything below it: it is gone when this returns ZKH_OK. `version` is that of the node's
+// own data, -1 for any; once the data has another version, nothing is deleted any more, also below it.
+// No access control list is touched. After a failure what was deleted is gone, and what was not is as it was.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_NO_NODE where it is not there to begin
+// with; ZKH_BAD_VERSION; ZKH_NO_AUTH; ZKH_NOT_EMPTY where others create nodes below it for ten rounds on end.
+// An answer that was lost is settled by deleting again.
+zkh_status zkh_tree_delete(struct zkh_client client,
+                           const char *path,
+                           int32_t version,
+                           struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel
+// it by: what was sent by then may have its effect. `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_tree_delete_async(struct zkh_client client,
+                                 const char *path,
+                                 int32_t version,
+                                 zkh_done_fn callback,
+                                 void *user_data,
+                                 zkh_destroy_fn destroy,
+                                 struct zkh_op *op,
+                                 struct zkh_error **err);
+
+// Finds the existing paths that patterns stand for: `*` is any part of a name, `?` one character, `[a-z]` one of a
+// class, `[^a]` one outside it, and a backslash takes the next character as it is, as Go's path.Match has it.
+// `patterns` points to `count` texts. A path without a wildcard is returned without being looked for; where a
+// directory does not exist there are no matches. The result has the paths as names, for each pattern in turn and sorted as
+// bytes for each, and tells by `zkh_result_unreadable` what is missing. `result` may be null; `*result` is null on
+// failure; otherwise the caller frees it.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_BAD_ARGUMENT for a malformed pattern, which is
+// named, and ZKH_BAD_PATH for one that no path can be, before anything is sent.
+zkh_status zkh_tree_glob(struct zkh_client client,
+                         const char *const *patterns,
+                         size_t count,
+                         struct zkh_result **result,
+                         struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel
+// it by; `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_tree_glob_async(struct zkh_client client,
+                               const char *const *patterns,
+                               size_t count,
+                               zkh_result_fn callback,
+                               void *user_data,
+                               zkh_destroy_fn destroy,
+                               struct zkh_op *op,
+                               struct zkh_error **err);
+
+// Whether a path has a wildcard: `*`, `?` or `[` without a backslash before it. A lone backslash at its end
+// counts as one. False for a null pointer and for what is not UTF-8. Any thread. It cannot fail.
+bool zkh_path_has_wildcard(const char *path);
+
 // Makes a lock on `path`, not yet taken. Nothing is sent. `options` may be null. `*mutex` is null on
 // failure; otherwise the caller frees it.
 // Any thread, also in callbacks. Errors: ZKH_BAD_PATH, which names the rule that the path breaks;
@@ -1571,7 +1982,8 @@ zkh_status zkh_mutex_on_revoke(struct zkh_mutex mutex,
                                struct zkh_error **err);
 
 // How many milliseconds from now the lock that this handle holds is certain to be its own, if nothing renews
-// it further; 0 where `zkh_mutex_is_held` is false. Any thread.
+// it further; 0 where `zkh_mutex_is_held` is false. -1 where that cannot be known: over a lent connection without
+// transactions. Any thread.
 int64_t zkh_mutex_valid_ms(struct zkh_mutex mutex);
 
 // Whether this handle holds the lock for certain, at this moment; false where the handle is dead.
@@ -1953,6 +2365,229 @@ const char *zkh_leader_data(const struct zkh_leader *leader, size_t *len);
 
 // Frees a leader that was received through a `leader` parameter, once; null is left alone. Any thread.
 void zkh_leader_free(struct zkh_leader *leader);
+
+// Makes queue lock options with the defaults. `*options` is null on failure. The caller frees it.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_queue_lock_options_new(struct zkh_queue_lock_options *options, struct zkh_error **err);
+
+// Frees queue lock options; null is left alone. Any thread. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_queue_lock_options_free(struct zkh_queue_lock_options options);
+
+// Sets the access control list of the nodes and of the parents that have to be made; it is copied. Null is
+// the default: anyone may do everything.
+// Any thread. Errors: ZKH_INVALID_ACL where it is empty; ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_queue_lock_options_set_acl(struct zkh_queue_lock_options options,
+                                          const struct zkh_acl *access,
+                                          struct zkh_error **err);
+
+// Sets what goes before the number in the nodes' names: the same for all who wait in a queue. Default "lock-".
+// Any thread. Errors: ZKH_BAD_ARGUMENT where it is empty or cannot be in a name; ZKH_BAD_UTF8, ZKH_BAD_HANDLE,
+// ZKH_FORKED.
+zkh_status zkh_queue_lock_options_set_prefix(struct zkh_queue_lock_options options,
+                                             const char *prefix,
+                                             struct zkh_error **err);
+
+// Sets further keys of the JSON object in a node, as the text of a JSON object. The keys hostname, pid,
+// desc and id are the library's.
+// Any thread. Errors: ZKH_BAD_ARGUMENT unless it is a JSON object; ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_queue_lock_options_set_contents_json(struct zkh_queue_lock_options options,
+                                                    const char *json,
+                                                    struct zkh_error **err);
+
+// Makes a lock on `queue`, the parent of the nodes that wait. Nothing is sent. `options` may be null.
+// `*lock` is null on failure; otherwise the caller frees it.
+// Any thread, also in callbacks. Errors: ZKH_BAD_PATH, ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8, ZKH_BAD_HANDLE (the client
+// or the options), ZKH_FORKED, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_queue_lock_new(struct zkh_client client,
+                              const char *queue,
+                              const struct zkh_queue_lock_options *options,
+                              struct zkh_queue_lock *lock,
+                              struct zkh_error **err);
+
+// Waits until a node that exists already, `name` below the queue, is the first: at most `timeout_ms` milliseconds;
+// -1 waits for ever, and 0 is a check that does not wait for others. The node stays the caller's, also if
+// this fails: delete it to let the next one in.
+// Any thread, not in callbacks. Errors: ZKH_TIMEOUT; ZKH_INTERRUPTED; ZKH_CLOSED when the client is closed or
+// the handle is freed meanwhile; ZKH_NO_NODE where the node is not in the queue or was deleted meanwhile; what the
+// server says, such as ZKH_NO_AUTH; ZKH_BAD_ARGUMENT, ZKH_BAD_PATH, ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED,
+// ZKH_WOULD_DEADLOCK.
+zkh_status zkh_queue_lock_obtain(struct zkh_queue_lock lock,
+                                 const char *name,
+                                 int64_t timeout_ms,
+                                 struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel
+// it by; `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_queue_lock_obtain_async(struct zkh_queue_lock lock,
+                                       const char *name,
+                                       int64_t timeout_ms,
+                                       zkh_done_fn callback,
+                                       void *user_data,
+                                       zkh_destroy_fn destroy,
+                                       struct zkh_op *op,
+                                       struct zkh_error **err);
+
+// Makes a node at the end of the queue, ephemeral and numbered, and waits until it is the first: at most
+// `timeout_ms` milliseconds; -1 waits for ever, and 0 is a check, which makes a node too and removes it.
+// `description` is for whoever looks at the node; it may be null. On failure the node is gone. A second lock on
+// one handle queues behind the first.
+// Any thread, not in callbacks. Errors: those of `zkh_queue_lock_obtain`; ZKH_SEQUENCE_EXHAUSTED.
+zkh_status zkh_queue_lock_lock(struct zkh_queue_lock lock,
+                               int64_t timeout_ms,
+                               const char *description,
+                               struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome, its value is the czxid of the node. `op`, which may
+// be null, takes a handle to cancel it by; `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_queue_lock_lock_async(struct zkh_queue_lock lock,
+                                     int64_t timeout_ms,
+                                     const char *description,
+                                     zkh_done_fn callback,
+                                     void *user_data,
+                                     zkh_destroy_fn destroy,
+                                     struct zkh_op *op,
+                                     struct zkh_error **err);
+
+// Releases what `zkh_queue_lock_lock` took on this handle, whichever thread it was: its node is gone when this
+// returns ZKH_OK. In every case the handle no longer holds the lock.
+// Any thread, not in callbacks. Errors: ZKH_NOT_HELD where it holds none; ZKH_LOCK_LOST where the node was gone
+// before; ZKH_OUTCOME_UNKNOWN when the server did not confirm within the session timeout: the release then goes
+// on by itself; ZKH_CLOSED, ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_WOULD_DEADLOCK.
+zkh_status zkh_queue_lock_unlock(struct zkh_queue_lock lock,
+                                 struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. It cannot be cancelled. `user_data` is destroyed
+// by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_queue_lock_unlock_async(struct zkh_queue_lock lock,
+                                       zkh_done_fn callback,
+                                       void *user_data,
+                                       zkh_destroy_fn destroy,
+                                       struct zkh_error **err);
+
+// Ends one wait on this handle with ZKH_INTERRUPTED. If none is under way the interrupt is remembered, and ends
+// the next one at its beginning.
+// Any thread, also in callbacks. Errors: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_queue_lock_interrupt(struct zkh_queue_lock lock,
+                                    struct zkh_error **err);
+
+// The czxid of the node by which this handle holds the lock, greater than that of every earlier node with the
+// same prefix; 0 where it holds none or is dead. Any thread.
+int64_t zkh_queue_lock_token(struct zkh_queue_lock lock);
+
+// Writes the queue's path and a NUL into `buffer`, cut off after `size` bytes in all, and answers with the
+// length of the whole path in bytes, without the NUL; 0 where the handle is dead. `buffer` may be null where
+// `size` is 0. Any thread.
+size_t zkh_queue_lock_path(struct zkh_queue_lock lock, char *buffer, size_t size);
+
+// Frees a queue lock; null is left alone. What it holds is released in the background. Calls of other threads
+// that wait on it end with ZKH_CLOSED, and so do its asynchronous ones: their callbacks are over when
+// this returns, except inside a callback, where it does not wait for them. So do not hold a lock meanwhile
+// that a callback takes.
+// Any thread, also in callbacks. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_queue_lock_free(struct zkh_queue_lock lock);
+
+// Makes pid node options with the defaults. `*options` is null on failure. The caller frees it.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_pid_node_options_new(struct zkh_pid_node_options *options, struct zkh_error **err);
+
+// Frees pid node options; null is left alone. Any thread. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_pid_node_options_free(struct zkh_pid_node_options options);
+
+// Sets the access control list that the node gets each time it is made; it is copied. Default: anyone, as
+// ZKH_ACL_FILE; null lets anyone do everything.
+// Any thread. Errors: ZKH_INVALID_ACL where it is empty; ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_pid_node_options_set_acl(struct zkh_pid_node_options options,
+                                        const struct zkh_acl *access,
+                                        struct zkh_error **err);
+
+// Sets whose node may be replaced when it is first made, one of `ZKH_TAKE_OVER_…`. Default: nobody's. Later a
+// node in the way is never replaced.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_pid_node_options_set_take_over(struct zkh_pid_node_options options,
+                                              int32_t take_over,
+                                              struct zkh_error **err);
+
+// Sets how long somebody else's node is waited for, in milliseconds. Default: one and a half session timeouts,
+// after which the owner that left it there is known to live.
+// Any thread. Errors: ZKH_BAD_ARGUMENT where it is negative; ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_pid_node_options_set_wait_ms(struct zkh_pid_node_options options,
+                                            int64_t wait_ms,
+                                            struct zkh_error **err);
+
+// Makes a pid node that is not there yet: `zkh_pid_node_start` makes the node on the server. `data` is copied;
+// it may be null where `len` is 0. `options` may be null. `*node` is null on failure; otherwise the caller frees it.
+// Any thread, also in callbacks. Errors: ZKH_BAD_PATH, ZKH_BAD_ARGUMENT, ZKH_BAD_UTF8, ZKH_BAD_HANDLE (the client
+// or the options), ZKH_FORKED, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_pid_node_new(struct zkh_client client,
+                            const char *path,
+                            const void *data,
+                            size_t len,
+                            const struct zkh_pid_node_options *options,
+                            struct zkh_pid_node *node,
+                            struct zkh_error **err);
+
+// Makes the node on the server, whose parent has to exist, and keeps it from then on. Somebody else's node in
+// the way is waited for as the options say; one of a live owner is never taken unless they say so.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_NODE_EXISTS where a node was in the way for
+// so long, and the message names the session that keeps it; ZKH_NO_NODE where the parent is missing; ZKH_NO_AUTH;
+// ZKH_NOT_SENT where no server can be reached; ZKH_BAD_ARGUMENT where it is started already.
+zkh_status zkh_pid_node_start(struct zkh_pid_node node,
+                              struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel
+// it by: no node stays then. `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_pid_node_start_async(struct zkh_pid_node node,
+                                    zkh_done_fn callback,
+                                    void *user_data,
+                                    zkh_destroy_fn destroy,
+                                    struct zkh_op *op,
+                                    struct zkh_error **err);
+
+// Sets the callback for what becomes of the node, in place of the one before; a null callback sets none. How it
+// stands now is told first, unless it was not started. The one before is not called any more when this
+// returns, except inside a callback. `user_data` is destroyed by `destroy`, which may be null, once the callback is
+// replaced or the pid node is freed.
+// Any thread, also in callbacks. Errors: ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_CLOSED, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_pid_node_on_event(struct zkh_pid_node node,
+                                 zkh_pid_fn callback,
+                                 void *user_data,
+                                 zkh_destroy_fn destroy,
+                                 struct zkh_error **err);
+
+// Whether the node is there, as far as is known; false where the handle is dead. Any thread.
+bool zkh_pid_node_is_there(struct zkh_pid_node node);
+
+// Writes the node's path and a NUL into `buffer`, cut off after `size` bytes in all, and answers with the
+// length of the whole path in bytes, without the NUL; 0 where the handle is dead. `buffer` may be null where
+// `size` is 0. Any thread.
+size_t zkh_pid_node_path(struct zkh_pid_node node, char *buffer, size_t size);
+
+// Removes the node: it is gone when this returns ZKH_OK. The pid node may be started again. One that was not
+// started, or whose start is under way, is left alone.
+// Any thread, not in callbacks. Errors: ZKH_OUTCOME_UNKNOWN when the server did not confirm within the session
+// timeout: the removal then goes on until the node or its session is gone; ZKH_NO_AUTH, ZKH_CLOSED,
+// ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_WOULD_DEADLOCK.
+zkh_status zkh_pid_node_close(struct zkh_pid_node node,
+                              struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. It cannot be cancelled. `user_data` is destroyed
+// by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_pid_node_close_async(struct zkh_pid_node node,
+                                    zkh_done_fn callback,
+                                    void *user_data,
+                                    zkh_destroy_fn destroy,
+                                    struct zkh_error **err);
+
+// Frees a pid node; null is left alone. Its node is removed in the background. Calls of other threads that wait
+// on it end with ZKH_CLOSED, and so do its asynchronous ones: their callbacks are over when this returns,
+// except inside a callback, where it does not wait for them. So do not hold a lock meanwhile that a callback takes.
+// Any thread, also in callbacks. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_pid_node_free(struct zkh_pid_node node);
 
 // Starts a server on 127.0.0.1, on this port, or on a free one where it is 0. `tick_ms` is its tick in
 // milliseconds, or 0 for 2000: session timeouts lie between 2 and 20 ticks. `*server` is null on failure;

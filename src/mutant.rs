@@ -46,12 +46,6 @@ pub enum Mutant {
     GiveUpMarksClean,
     /// Strict mode: takes a path without a marker as one that everybody left cleanly.
     UnmarkedIsClean,
-    /// Persistent locks: looks for a creation that was not answered without making its companion first.
-    NoFence,
-    /// Persistent locks: renews without knowing that the companion is its own.
-    AnyCompanion,
-    /// Persistent locks: releases what has no owner without waiting for the lease.
-    ReleasesAtOnce,
     /// Strict mode: takes part in a path whose delay is not its own.
     DelayNotCompared,
     /// Strict mode: takes every number that is absent for one that never held.
@@ -82,6 +76,12 @@ pub enum Mutant {
     SequenceNotRefused,
     /// Writes on behalf of a holder without a check that it still holds.
     GuardWithoutCheck,
+    /// Persistent locks: looks for a creation that was not answered without making its companion first.
+    NoFence,
+    /// Persistent locks: renews without knowing that the companion is its own.
+    AnyCompanion,
+    /// Persistent locks: releases what has no owner without waiting for the lease.
+    ReleasesAtOnce,
     /// Election: writes the leader's record without a check that the candidate is there.
     LeaderUnchecked,
     /// Election: does not tell a task to stop when its lease has run out.
@@ -91,7 +91,7 @@ pub enum Mutant {
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 43] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -130,6 +130,9 @@ impl Mutant {
         Self::WatchesSurviveExpiry,
         Self::SequenceNotRefused,
         Self::GuardWithoutCheck,
+        Self::NoFence,
+        Self::AnyCompanion,
+        Self::ReleasesAtOnce,
         Self::LeaderUnchecked,
         Self::StopNotTold,
     ];

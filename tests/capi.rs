@@ -5,6 +5,7 @@
 
 mod support;
 
+use nix::sys::signal::Signal;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -193,10 +194,9 @@ fn exactly_the_committed_symbols_are_exported() {
 
 #[test]
 fn the_header_is_what_the_source_makes_it() {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let arguments =
         ["run", "--quiet", "--locked", "--features", "capi,tls", "--example", "gen_header", "--", "--check"];
-    run(Command::new(cargo).current_dir(ROOT).env("CARGO_TARGET_DIR", target()).args(arguments));
+    run(support::cargo().args(arguments));
 }
 
 #[test]
@@ -305,6 +305,41 @@ fn each_term_of_a_leader_begins_and_ends_once() {
 }
 
 #[test]
+fn each_recipe_answers_and_refuses_as_it_says() {
+    let ways = [(How::Shared, ""), (How::Static, ""), (How::Sanitized, ""), (How::Valgrind, "")];
+    in_every_way("tests/capi/recipes.c", &ways, "each recipe was as it says");
+    let ways = [(How::Shared, ""), (How::Sanitized, "")];
+    on_server("embedded", "tests/capi/recipes.c", &ways, "each recipe was as it says");
+}
+
+#[test]
+fn the_examples_of_recipes_work_on_both_servers() {
+    let dir = TempDir::new("capi");
+    for (source, lines) in [
+        ("examples/c/tree.c", ["  /zk/tree/nyc/shards/1", "  sfo/shards/0", "deleted"]),
+        ("examples/c/queue_lock.c", ["working on job-", "job-000000000", "done"]),
+        ("examples/c/pid_node.c", ["the node is there", "the node is lost (3)", "the node is gone"]),
+    ] {
+        for how in [How::Shared, How::Sanitized] {
+            let program = installed().compile(&dir, source, how);
+            for address in [Some(shared_single().connect_string()), None] {
+                let mut command = installed().command(&program, how);
+                command.args(address);
+                let output = Program::spawn(command).wait_success(LIMIT);
+                assert!(lines.iter().all(|line| output.contains(line)), "{source}, {how:?}: {output}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lent_connection_carries_locks_and_says_what_it_cannot_know() {
+    let ways = [(How::Shared, ""), (How::Sanitized, ""), (How::Valgrind, "")];
+    in_every_way("tests/capi/lent.c", &ways, "the lent connection carried them");
+    on_server("embedded", "tests/capi/lent.c", &[(How::Shared, "")], "the lent connection carried them");
+}
+
+#[test]
 fn the_checkers_see_what_is_wrong() {
     let dir = TempDir::new("capi");
     for (source, in_asan, in_valgrind) in [
@@ -366,6 +401,32 @@ fn the_examples_of_nodes_and_watches_work_on_both_servers() {
     watch.wait_for_line("/b created", LIMIT);
     watch.write_line("");
     watch.wait_success(LIMIT);
+}
+
+#[test]
+fn the_example_of_an_election_hands_over_to_another_process() {
+    let dir = TempDir::new("capi");
+    let program = installed().compile(&dir, "examples/c/elector.c", How::Sanitized);
+    let output = Program::spawn({
+        let mut command = installed().command(&program, How::Sanitized);
+        command.args(["embedded", "1"]);
+        command
+    })
+    .wait_success(LIMIT);
+    assert!(output.contains("leads with token") && output.contains("ended"), "{output}");
+    let start = || {
+        let mut command = installed().command(&program, How::Sanitized);
+        command.arg(shared_single().connect_string());
+        Program::spawn(command)
+    };
+    let mut first = start();
+    first.wait_for_line("leads with token", LIMIT);
+    let mut second = start();
+    first.signal(Signal::SIGINT);
+    first.wait_success(LIMIT);
+    second.wait_for_line("leads with token", LIMIT);
+    second.signal(Signal::SIGINT);
+    second.wait_success(LIMIT);
 }
 
 #[test]
@@ -480,11 +541,7 @@ fn ten_thousand_locks_wait_without_threads_through_a_restart() {
     let dir = TempDir::new("capi");
     let program = installed().compile(&dir, "tests/capi/many.c", How::Shared);
     let mut command = installed().command(&program, How::Shared);
-    // Named twice: a starting server may never answer the first attempt that it takes.
-    command
-        .arg(format!("{0},{0}", server.connect_string()))
-        .arg("/many")
-        .args([PATHS.to_string(), WAITERS.to_string()]);
+    command.arg(server.connect_string()).arg("/many").args([PATHS.to_string(), WAITERS.to_string()]);
     let mut program = Program::spawn(command);
 
     program.wait_for_line("asked", LIMIT);

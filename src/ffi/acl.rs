@@ -1,9 +1,10 @@
 //! Access control lists.
 
-use super::boundary::{bad_argument, logged, out, status, text};
+use super::boundary::{bad_argument, logged, out, status, text, value};
 use super::codes::zkh_status;
 use super::error::zkh_error;
 use super::handles;
+use crate::acl as presets;
 use crate::error::{Code, Error, Result};
 use crate::proto::{Acl, permissions};
 use crate::sync::Mutex;
@@ -41,7 +42,7 @@ pub(super) struct AclList(Mutex<Vec<Acl>>);
 /// refused: no server takes it.
 pub(super) unsafe fn acl(acl: *const zkh_acl) -> Result<Vec<Acl>> {
     // SAFETY: null, or a handle of the caller's.
-    let Some(acl) = (unsafe { acl.as_ref() }) else { return Ok(vec![Acl::world(permissions::ALL)]) };
+    let Some(acl) = (unsafe { acl.as_ref() }) else { return Ok(presets::default()) };
     let list = handles::get::<AclList>(acl.id)?.0.lock().clone();
     if list.is_empty() {
         return Err(Error::new(Code::INVALID_ACL).because("it has no entry"));
@@ -63,13 +64,13 @@ pub(super) unsafe fn entry(permissions: i32, scheme: *const c_char, id: *const c
 }
 
 fn preset(number: i32) -> Result<Vec<Acl>> {
-    use permissions::{ADMIN, ALL, READ, WRITE};
     Ok(match number {
         ZKH_ACL_EMPTY => Vec::new(),
-        ZKH_ACL_OPEN | ZKH_ACL_DIRECTORY => vec![Acl::world(ALL)],
-        ZKH_ACL_CREATOR => vec![Acl::creator(ALL)],
-        ZKH_ACL_READ_ONLY => vec![Acl::world(READ)],
-        ZKH_ACL_FILE => vec![Acl::world(ADMIN | READ | WRITE)],
+        ZKH_ACL_OPEN => presets::default(),
+        ZKH_ACL_DIRECTORY => presets::directory(),
+        ZKH_ACL_CREATOR => vec![Acl::creator(permissions::ALL)],
+        ZKH_ACL_READ_ONLY => vec![Acl::world(permissions::READ)],
+        ZKH_ACL_FILE => presets::file(),
         other => return Err(bad_argument(format!("preset is {other}: it must be one of ZKH_ACL_…"))),
     })
 }
@@ -114,6 +115,12 @@ pub unsafe extern "C" fn zkh_acl_add(
     };
     // SAFETY: `err` is null or a place for a pointer.
     unsafe { status("zkh_acl_add", err, body) }
+}
+
+/// Whether it is a directory's list: each entry has all permissions. False where the handle is dead. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn zkh_acl_is_directory(acl: zkh_acl) -> bool {
+    value(|| Ok(presets::is_directory(&handles::get::<AclList>(acl.id)?.0.lock())))
 }
 
 /// Frees a list; null is left alone. Any thread. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.

@@ -20,6 +20,7 @@ pub struct zkh_result {
     data: Option<Vec<u8>>,
     stat: Option<Stat>,
     list: List,
+    unreadable: Vec<CString>,
 }
 
 /// What there may be several of.
@@ -99,6 +100,12 @@ impl zkh_result {
     pub(super) fn of_names(names: &[String], stat: Option<Stat>) -> Self {
         let names = names.iter().map(|name| c_text(name)).collect();
         Self { stat, list: List::Names(names), ..Self::default() }
+    }
+
+    /// With what is missing because it may not be listed.
+    pub(super) fn with_unreadable<'a>(mut self, paths: impl Iterator<Item = &'a str>) -> Self {
+        self.unreadable = paths.map(c_text).collect();
+        self
     }
 
     /// An access control list and a status.
@@ -252,8 +259,8 @@ pub unsafe extern "C" fn zkh_result_count(result: *const zkh_result) -> usize {
     }
 }
 
-/// The name at `index`, from 0 on, in ascending order: of a child, or the path of an ephemeral node. Null
-/// where there is none. UTF-8; it belongs to the result and lives as long. Any thread. It cannot fail; null
+/// The name at `index`, from 0 on, in ascending order: of a child, or the path of an ephemeral node; or a path
+/// of a tree, in the order that is said there. Null where there is none. UTF-8; it belongs to the result and lives as long. Any thread. It cannot fail; null
 /// for a null pointer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zkh_result_name(result: *const zkh_result, index: usize) -> *const c_char {
@@ -264,6 +271,15 @@ pub unsafe extern "C" fn zkh_result_name(result: *const zkh_result, index: usize
             _ => None,
         })
     }
+}
+
+/// The path of the node at `index`, from 0 on, whose children may not be listed, so that matches of
+/// `zkh_tree_glob` may be missing; null where there is none. UTF-8; it belongs to the result and lives as long.
+/// Any thread. It cannot fail; null for a null pointer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_result_unreadable(result: *const zkh_result, index: usize) -> *const c_char {
+    // SAFETY: null, or a result that the caller has not freed yet.
+    unsafe { part(result, std::ptr::null(), |result| result.unreadable.get(index).map(pointer)) }
 }
 
 /// The permissions of the entry at `index`, from 0 on: a sum of `ZKH_PERM_…`; 0 where there is none. Any

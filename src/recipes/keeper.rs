@@ -127,10 +127,11 @@ impl Kept {
             Some(lease) => fate.renewed + lease,
             None => {
                 let view = self.zk.session();
-                if view.id == self.node.session {
-                    view.valid_until.unwrap_or_default()
-                } else {
-                    Time::default()
+                match view.valid_until {
+                    _ if view.id != self.node.session => Time::default(),
+                    // Nothing can be proven: it is believed until the connection goes.
+                    _ if view.without_lease && view.connected => Time::NEVER,
+                    proven => proven.unwrap_or_default(),
                 }
             }
         }
@@ -557,7 +558,9 @@ impl Keeper {
         // One whose companion is not there yet on this session cannot be renewed.
         let (whole, alone): (Vec<_>, Vec<_>) =
             nodes.into_iter().partition(|kept| !kept.is_persistent() || kept.has_companion_on(session));
-        let frames: Vec<_> = frames(&whole)
+        // A connection without transactions proves nothing; the watches tell of deletions all the same.
+        let provable = if zk.session().without_lease { Vec::new() } else { frames(&whole) };
+        let frames: Vec<_> = provable
             .into_iter()
             .map(|frame| {
                 let checks = frame.iter().map(|(_, check)| check.clone()).collect();

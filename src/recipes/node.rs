@@ -220,12 +220,14 @@ async fn look(zk: &Arc<dyn Zk>, parent: &str, id: &str, session: i64) -> Result<
     match barrier.await {
         Ok(_) => {}
         Err(error) if error.code() == Code::NO_NODE => return Ok(None),
+        // A lent connection without transactions: what is seen next may not be final.
+        Err(error) if error.code() == Code::UNSUPPORTED => {}
         Err(error) => return Err(error),
     }
     let mine: Vec<String> = match ephemerals.await {
         Ok(paths) => paths.into_iter().filter(|at| path::parent(at) == Some(parent)).collect(),
-        // Servers before 3.6 do not have it.
-        Err(error) if error.code() == Code::UNIMPLEMENTED => {
+        // Servers before 3.6 do not have it, nor do lent connections.
+        Err(error) if matches!(error.code(), Code::UNIMPLEMENTED | Code::UNSUPPORTED) => {
             match zk.children(parent, step(zk, session)).await {
                 Ok((names, _)) => names.iter().map(|name| path::join(parent, name)).collect(),
                 Err(error) if error.code() == Code::NO_NODE => return Ok(None),

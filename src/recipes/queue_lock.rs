@@ -431,8 +431,8 @@ impl Inner {
         let Some((path, stat)) = self.create(waiting, description, session).await? else {
             return Err(Setback::Gone);
         };
-        let node =
-            LockNode::new(path, stat.czxid, session, None, std::slice::from_ref(&self.options.prefix))?;
+        let patterns = std::slice::from_ref(&self.options.prefix);
+        let node = LockNode::new(path, stat.czxid, session, None, patterns)?;
         let outcome = if (0..=LAST_SEQUENCE).contains(&node.sequence) {
             let mut czxid = Some(node.czxid);
             self.wait_turn(waiting, node.name(), &mut czxid, Some(session)).await

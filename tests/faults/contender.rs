@@ -22,7 +22,7 @@ const GRAIN: Duration = Duration::from_millis(2);
 
 // ---- in the contender's process ----
 
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "@ {line}").and_then(|()| out.flush());
 }

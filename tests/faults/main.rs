@@ -9,6 +9,7 @@ mod support;
 mod contender;
 mod costs;
 mod cut_off;
+mod elections;
 mod frozen;
 mod ground;
 mod keeping;

@@ -162,7 +162,13 @@ fn a_seed_gives_the_same_history_twice() {
 }
 
 /// Errors of recipes that are not on the stage: no lock has them.
-const ELSEWHERE: [Mutant; 2] = [Mutant::LeaderUnchecked, Mutant::StopNotTold];
+const ELSEWHERE: [Mutant; 5] = [
+    Mutant::NoFence,
+    Mutant::AnyCompanion,
+    Mutant::ReleasesAtOnce,
+    Mutant::LeaderUnchecked,
+    Mutant::StopNotTold,
+];
 
 /// Those that take more schedules than there is time for each time; `ZKHELPER_MUTANT_SEEDS` tries them too.
 const RARE: [Mutant; 0] = [];

@@ -4,10 +4,12 @@ use super::Inner;
 use super::strict::{Mark, leave};
 use crate::error::{Code, Error, Result};
 use crate::mutant::{Mutant, mutated};
+use crate::proto::{MultiOp, MultiResult};
 use crate::recipes::keeper::{Keeping, Kept, Loss, Told, Unfinished};
 use crate::recipes::node::{self, Removal};
 use crate::recipes::persistent;
 use crate::time::Time;
+use crate::zk::{OpOptions, Zk};
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -73,6 +75,36 @@ impl Hold {
         self.kept().filter(|kept| kept.is_valid()).map(|kept| kept.valid_until())
     }
 
+    /// Why it was lost, if it was; `None` also once it was released.
+    pub fn loss(&self) -> Option<Loss> {
+        let kept = self.kept()?;
+        if kept.is_valid() { None } else { kept.loss() }
+    }
+
+    /// Ends when the lock is lost, and says why; never, if it is released before. It does not keep the hold.
+    pub fn lost(&self) -> impl Future<Output = Loss> + Send + use<> {
+        let kept = self.kept();
+        async move {
+            match kept {
+                Some(kept) => kept.lost().await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Changes that are committed only while this very hold lasts; see [`Mutex::guarded`](super::Mutex::guarded).
+    pub fn guarded(
+        &self,
+        ops: Vec<MultiOp>,
+    ) -> impl Future<Output = Result<Vec<MultiResult>>> + Send + use<> {
+        let kept = self.kept();
+        let inner = self.inner.as_ref().map(|inner| (Arc::clone(&inner.zk), inner.path.clone()));
+        async move {
+            let Some((zk, path)) = inner else { return Err(Code::NOT_HELD.into()) };
+            guarded(zk, path, kept, ops).await
+        }
+    }
+
     /// Releases the lock; see [`Mutex::unlock`].
     pub async fn release(mut self) -> Result<()> {
         let Some(inner) = self.inner.take() else { return Ok(()) };
@@ -102,6 +134,41 @@ impl Drop for Hold {
 impl fmt::Debug for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hold").field("token", &self.token).finish_non_exhaustive()
+    }
+}
+
+/// Changes in one transaction with a check of the lock's own node.
+pub(super) async fn guarded(
+    zk: Arc<dyn Zk>,
+    path: String,
+    kept: Option<Arc<Kept>>,
+    ops: Vec<MultiOp>,
+) -> Result<Vec<MultiResult>> {
+    let context = |error: Error| error.during("guarded multi", Some(&path));
+    let Some(kept) = kept else { return Err(context(Code::NOT_HELD.into())) };
+    if !kept.is_valid() {
+        return Err(context(kept.loss().unwrap_or(Loss::LeaseRanOut).into()));
+    }
+    let own = kept.node.path.clone();
+    let mut guarded = vec![MultiOp::Check { path: own.clone(), version: -1 }];
+    if mutated(Mutant::GuardWithoutCheck) {
+        guarded = vec![MultiOp::Check { path: "/".to_owned(), version: -1 }];
+    }
+    guarded.extend(ops);
+    let options = match kept.is_persistent() {
+        false => OpOptions::default().on(kept.node.session),
+        // Its node excludes on any session of ours.
+        true => OpOptions::default(),
+    };
+    match zk.multi(guarded, options).await {
+        Ok(mut results) => Ok(results.drain(1..).collect()),
+        Err(error) if error.code() == Code::NO_NODE && error.path() == Some(&own) => {
+            Err(context(Loss::NodeDeleted.into()))
+        }
+        Err(error) if error.code() == Code::SESSION_EXPIRED && !kept.is_persistent() => {
+            Err(context(Loss::SessionOver.into()))
+        }
+        Err(error) => Err(error),
     }
 }
 

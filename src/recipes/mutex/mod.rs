@@ -31,7 +31,7 @@ pub use hold::{Hold, LostHold, Revocation};
 pub use options::{MutexOptions, Persistent, Strict};
 pub use persistence::Owner;
 
-use super::keeper::{Keeper, Loss};
+use super::keeper::Keeper;
 use super::patience::Patience;
 use crate::client::Client;
 use crate::error::{Code, Error, Result};
@@ -40,7 +40,7 @@ use crate::path;
 use crate::proto::{MultiOp, MultiResult};
 use crate::sync::Mutex as Locked;
 use crate::time::Time;
-use crate::zk::{OpOptions, Zk};
+use crate::zk::Zk;
 use hold::Held;
 use std::fmt;
 use std::sync::Arc;
@@ -80,6 +80,10 @@ impl Mutex {
     pub fn over(zk: Arc<dyn Zk>, keeper: Arc<Keeper>, path: &str, options: MutexOptions) -> Result<Self> {
         path::validate(path).map_err(|e| e.during("mutex", Some(path)))?;
         options.validate().map_err(|e| e.during("mutex", Some(path)))?;
+        if options.strict.is_some() && zk.session().without_lease {
+            let text = "strict mode needs transactions, which the lent connection does not have";
+            return Err(Error::new(Code::UNSUPPORTED).during("mutex", Some(path)).because(text));
+        }
         if path == "/" {
             let text = "the root cannot be a lock: its children belong to everyone";
             return Err(Error::new(Code::BAD_PATH).during("mutex", Some(path)).because(text));
@@ -199,32 +203,7 @@ impl Mutex {
     /// [`Code::LOCK_LOST`] if the lock is not held any more; then nothing was changed. This holds as
     /// long as nobody but the clients of the lock deletes lock nodes or their parent.
     pub async fn guarded(&self, ops: Vec<MultiOp>) -> Result<Vec<MultiResult>> {
-        let context = |error: Error| error.during("guarded multi", Some(&self.inner.path));
-        let Some(kept) = self.inner.kept() else { return Err(context(Code::NOT_HELD.into())) };
-        if !kept.is_valid() {
-            return Err(context(kept.loss().unwrap_or(Loss::LeaseRanOut).into()));
-        }
-        let own = kept.node.path.clone();
-        let options = match kept.is_persistent() {
-            false => OpOptions::default().on(kept.node.session),
-            // Its node excludes on any session of ours.
-            true => OpOptions::default(),
-        };
-        let mut guarded = vec![MultiOp::Check { path: own.clone(), version: -1 }];
-        if mutated(Mutant::GuardWithoutCheck) {
-            guarded = vec![MultiOp::Check { path: "/".to_owned(), version: -1 }];
-        }
-        guarded.extend(ops);
-        match self.inner.zk.multi(guarded, options).await {
-            Ok(mut results) => Ok(results.drain(1..).collect()),
-            Err(error) if error.code() == Code::NO_NODE && error.path() == Some(&own) => {
-                Err(context(Loss::NodeDeleted.into()))
-            }
-            Err(error) if error.code() == Code::SESSION_EXPIRED && !kept.is_persistent() => {
-                Err(context(Loss::SessionOver.into()))
-            }
-            Err(error) => Err(error),
-        }
+        hold::guarded(Arc::clone(&self.inner.zk), self.inner.path.clone(), self.inner.kept(), ops).await
     }
 
     /// Ends the wait of one acquire on this handle with [`Code::INTERRUPTED`]. If none is waiting the
