@@ -37,6 +37,8 @@ build:
 	@ln -sf libzkhelper.so $(RELEASE)/$(SONAME)
 	@sed -e 's|@PREFIX@|$(RELEASE)|; s|@LIBDIR@|$(RELEASE)|; s|@INCLUDEDIR@|$(CURDIR)/include|' \
 	    -e 's|@VERSION@|$(VERSION)|; s|@RPATH@| -Wl,-rpath,$${libdir}|' zkhelper.pc.in > $(RELEASE)/zkhelper.pc
+	@sed -e 's|@PREFIX@|$(RELEASE)|; s|@LIBDIR@|$(RELEASE)|; s|@INCLUDEDIR@|$(CURDIR)/include|' \
+	    -e 's|@VERSION@|$(VERSION)|' zkhelper-static.pc.in > $(RELEASE)/zkhelper-static.pc
 
 demo:
 	@scripts/setup.sh build
@@ -52,14 +54,17 @@ test:
 	cargo test --locked $(ALL) --doc
 	@$(MAKE) --no-print-directory sim
 	tests/interop/embedded_clients.sh
+	scripts/python.sh test
 
 lint:
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets $(TESTS) -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps $(ALL)
 	cargo run --quiet --locked $(ALL) --example gen_header -- --check
 	@scripts/lint-foreign.sh
+	cargo clippy --locked --package zkhelper-python -- -D warnings
+	@scripts/python.sh lint
 
 # Schedules of the simulator, and how many of them.
 SEEDS ?= 20000
@@ -84,7 +89,9 @@ install: build
 	install -m 644 include/zkhelper.h $(DESTDIR)$(INCLUDEDIR)/zkhelper.h
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 	    -e 's|@VERSION@|$(VERSION)|; s|@RPATH@||' zkhelper.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/zkhelper.pc
-	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/zkhelper.pc
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+	    -e 's|@VERSION@|$(VERSION)|' zkhelper-static.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/zkhelper-static.pc
+	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/zkhelper.pc $(DESTDIR)$(LIBDIR)/pkgconfig/zkhelper-static.pc
 
 clean:
 	cargo clean

@@ -4,7 +4,8 @@ set -eu
 
 cd "$(dirname "$0")/.."
 clients=$(tests/interop/prepare.sh kazoo)
-python=$(git ls-files '*.py')
+# The Python module and its examples have scripts/python.sh.
+python=$(git ls-files 'tests/*.py')
 # shellcheck disable=SC2086 # a list of files
 "$clients/venv/bin/ruff" check --quiet --no-cache $python
 # shellcheck disable=SC2086

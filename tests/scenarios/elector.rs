@@ -305,6 +305,22 @@ async fn a_leader_that_resigns_lets_the_next_one_lead_and_stands_again() {
     assert!(within("the lead", again).await.expect("the lead").is_leading());
 }
 
+#[tokio::test]
+async fn an_interrupt_behind_a_resignation_is_not_lost() {
+    let client = client().await;
+    let at = path("resign-interrupt");
+    let elector = elector(&client, &at, short());
+    let mut course = elector.course();
+    let term = within("the lead", course.next()).await.expect("the lead");
+    assert!(elector.resign());
+    elector.interrupt();
+    // The term hears of the interrupt, and may not keep it to itself.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(term.stopped().await, Some(Stop::Resigned));
+    course.ended(term, Outcome::Done).await.expect("no end yet");
+    assert_eq!(code(within("the end", course.next()).await), Code::INTERRUPTED);
+}
+
 /// The seed never sees that its session expired: a deposed leader runs on, and the next one does not
 /// wait for its end.
 #[tokio::test]

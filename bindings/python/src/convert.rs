@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 use std::time::Duration;
 use zkhelper::embedded::SessionInfo;
 use zkhelper::proto::{Acl, ClientInfo, CreateMode, EventType, MultiOp, MultiResult, Stat};
-use zkhelper::recipes::mutex::ContenderInfo;
+use zkhelper::recipes::mutex::{ContenderInfo, Owner, Revocation};
 use zkhelper::zk::{WatchEvent, WatchEventKind};
 use zkhelper::{Code, Error, Leader, Matches, PidEvent, Standing, State, StateEvent};
 
@@ -85,7 +85,24 @@ pub(crate) fn contenders<'py>(py: Python<'py>, list: Vec<ContenderInfo>) -> PyRe
     let list: Vec<_> = list
         .into_iter()
         .map(|one| {
-            make!(py, "Contender", one.name, one.sequence, PyBytes::new(py, &one.data), stat(py, one.stat)?)
+            let owner = match one.owner {
+                Owner::Living => "living",
+                Owner::Gone => "gone",
+                Owner::Unknown => "unknown",
+            };
+            make!(
+                py,
+                "contender",
+                one.name,
+                one.sequence,
+                PyBytes::new(py, &one.data),
+                stat(py, one.stat)?,
+                one.hostname,
+                one.pid,
+                one.description,
+                owner,
+                one.asked,
+            )
         })
         .collect::<PyResult<_>>()?;
     Ok(PyList::new(py, list)?.into_any())
@@ -95,6 +112,10 @@ pub(crate) fn matches<'py>(py: Python<'py>, found: Matches) -> PyResult<Bound<'p
     let unreadable: Vec<_> =
         found.unreadable.iter().map(|error| exception(py, error).into_value(py)).collect();
     make!(py, "Matches", found.paths, unreadable)
+}
+
+pub(crate) fn revocation<'py>(py: Python<'py>, event: &Revocation) -> PyResult<Bound<'py, PyAny>> {
+    make!(py, "Revocation", event.token, &event.reason)
 }
 
 pub(crate) fn pid_event<'py>(py: Python<'py>, event: &PidEvent) -> PyResult<Bound<'py, PyAny>> {

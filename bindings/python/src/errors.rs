@@ -1,11 +1,13 @@
 //! The library's errors as Python's exceptions.
 
+use crate::gate;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use zkhelper::{Code, Error};
 
 /// The exception for an error; its class is looked up by its code in `zkhelper.errors`.
 pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
+    let _inside = gate::enter(py);
     static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let made = MAKE.import(py, "zkhelper.errors", "from_code").and_then(|make| {
         make.call1((

@@ -107,4 +107,5 @@ pub(crate) fn next_record(py: Python<'_>, timeout: f64) -> Option<((i32, String,
 #[pyfunction]
 pub(crate) fn forked() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
+    crate::gate::forked();
 }

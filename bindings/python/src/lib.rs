@@ -9,6 +9,7 @@ mod client;
 mod convert;
 mod elector;
 mod errors;
+mod gate;
 mod home;
 mod journal;
 mod mailbox;
@@ -30,6 +31,8 @@ mod _zkhelper {
     use super::client::Client;
     #[pymodule_export]
     use super::elector::{Course, Elector, Term};
+    #[pymodule_export]
+    use super::gate::ending;
     #[pymodule_export]
     use super::journal::{forked, log_level, next_record};
     #[pymodule_export]

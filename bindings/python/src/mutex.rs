@@ -4,10 +4,12 @@ use crate::convert::{self, AclArgument, OpArgument, acl_of, multi_ops, option, s
 use crate::errors::OrRaise;
 use crate::home::AtHome;
 use crate::op::{Op, start};
+use crate::stream::{Source, Stream};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::sync::{Arc, MutexGuard, OnceLock, PoisonError};
 use tokio::sync::watch;
+use zkhelper::recipes::mutex::Persistent;
 use zkhelper::{Client, Code, Error, Loss, MutexOptions, Strict, Zk};
 
 /// What was given, in the place of the defaults.
@@ -26,6 +28,10 @@ fn mutex_options(given: &Bound<'_, PyDict>) -> PyResult<MutexOptions> {
     option(given, "strict", |(lease, delay)| {
         let (lease, delay) = (seconds(py, "lease", lease)?, seconds(py, "delay", delay)?);
         options.strict = Some(Strict { lease, delay });
+        Ok(())
+    })?;
+    option(given, "persistent", |(lease,)| {
+        options.persistent = Some(Persistent { lease: seconds(py, "lease", lease)? });
         Ok(())
     })?;
     option(given, "clock_drift", |value| {
@@ -79,6 +85,29 @@ impl Mutex {
         let (mutex, zk) = self.both(py)?;
         let mutex = mutex.clone();
         Ok(start(zk, async move { mutex.reset().await }, convert::none))
+    }
+
+    fn revocations(&self, py: Python<'_>) -> PyResult<Stream> {
+        let (mutex, zk) = self.both(py)?;
+        Ok(Stream::new(zk, Source::Revocations(mutex.revocations())))
+    }
+
+    fn request_revocation(&self, py: Python<'_>, name: String, reason: String) -> PyResult<Op> {
+        let (mutex, zk) = self.both(py)?;
+        let mutex = mutex.clone();
+        Ok(start(zk, async move { mutex.request_revocation(&name, &reason).await }, convert::none))
+    }
+
+    fn release_dead(&self, py: Python<'_>, name: String) -> PyResult<Op> {
+        let (mutex, zk) = self.both(py)?;
+        let mutex = mutex.clone();
+        Ok(start(zk, async move { mutex.release_dead(&name).await }, convert::none))
+    }
+
+    fn release_by_force(&self, py: Python<'_>, name: String, czxid: i64) -> PyResult<Op> {
+        let (mutex, zk) = self.both(py)?;
+        let mutex = mutex.clone();
+        Ok(start(zk, async move { mutex.release_by_force(&name, czxid).await }, convert::none))
     }
 
     fn interrupt(&self, py: Python<'_>) -> PyResult<()> {

@@ -1,6 +1,7 @@
 //! One operation under way, to be waited for by a thread or by an event loop.
 
 use crate::errors::{OrRaise, exception};
+use crate::gate;
 use crate::mailbox::{Letters, Mailbox};
 use pyo3::prelude::*;
 use std::future::Future;
@@ -171,6 +172,7 @@ impl Op {
                     }
                 }
             });
+            let _inside = gate::enter(py);
             if let Some(outcome) = outcome {
                 return outcome(py);
             }
@@ -188,6 +190,7 @@ impl Op {
     /// The answer of an operation that has ended.
     fn result<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.shared.at_home().or_raise(py)?;
+        let _inside = gate::enter(py);
         self.shared.take().unwrap_or_else(cancelled)(py)
     }
 

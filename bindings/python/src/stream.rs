@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
 use zkhelper::client::WatchStream;
+use zkhelper::recipes::mutex::Revocation;
 use zkhelper::zk::{Watch, WatchEvent};
 use zkhelper::{Code, Error, Leader, PidEvent, Result, StateEvent, Zk};
 
@@ -21,6 +22,7 @@ pub(crate) enum Event {
     Leader(Result<Option<Leader>>),
     Overdue(i64),
     Pid(PidEvent),
+    Revocation(Revocation),
 }
 
 impl Event {
@@ -32,6 +34,7 @@ impl Event {
             Self::Leader(Err(error)) => Err(exception(py, error)),
             Self::Overdue(token) => convert::plain(py, *token),
             Self::Pid(event) => convert::pid_event(py, event),
+            Self::Revocation(event) => convert::revocation(py, event),
         }
     }
 }
@@ -44,6 +47,7 @@ pub(crate) enum Source {
     Leaders(mpsc::UnboundedReceiver<Result<Option<Leader>>>),
     Overdue(mpsc::UnboundedReceiver<i64>),
     Pid(mpsc::UnboundedReceiver<PidEvent>),
+    Revocations(mpsc::UnboundedReceiver<Revocation>),
 }
 
 impl Source {
@@ -54,6 +58,7 @@ impl Source {
             Self::Leaders(events) => events.recv().await.map(Event::Leader),
             Self::Overdue(events) => events.recv().await.map(Event::Overdue),
             Self::Pid(events) => events.recv().await.map(Event::Pid),
+            Self::Revocations(events) => events.recv().await.map(Event::Revocation),
             Self::Once(watch) => {
                 let event = watch.as_mut()?.await;
                 *watch = None;

@@ -2,13 +2,14 @@
 
 import gc
 import json
+import os
 import threading
 import time
 
 import pytest
 
 import zkhelper
-from conftest import LIMIT, eventually, locks
+from conftest import LIMIT, eventually, locks, run
 from zkhelper import Client, LossReason
 from zkhelper.testing import Server
 
@@ -278,3 +279,49 @@ def test_numbers_near_their_end_are_refused_with_the_remedy() -> None:
         mutex.reset()
         with mutex:
             pass
+
+
+def test_a_persistent_lock_outlasts_its_owner_until_it_is_released(address: str, client: Client, path: str) -> None:
+    owner = Client(address)
+    owner.mutex(path, persistent=zkhelper.Persistent(lease=0.2)).lock(description="job").token  # noqa: B018
+    mutex = client.mutex(path, persistent=zkhelper.Persistent(lease=0.2))
+    eventually(lambda: mutex.contenders() == [], "what nothing refers to is released")
+
+    kept = owner.mutex(path, persistent=zkhelper.Persistent(lease=0.2))
+    held = kept.lock(description="job")
+    (contender,) = mutex.contenders()
+    assert (contender.owner, contender.pid, contender.description) == (zkhelper.Owner.LIVING, os.getpid(), "job")
+    with pytest.raises(zkhelper.NodeExistsError):
+        mutex.release_dead(contender.name)
+    with pytest.raises(zkhelper.BadVersionError):
+        mutex.release_by_force(contender.name, contender.stat.czxid + 1)
+    mutex.release_by_force(contender.name, contender.stat.czxid)
+    assert held.lost.wait(LIMIT)
+
+    # Somebody whose process ends without a word.
+    program = (
+        "import os, sys, zkhelper; c = zkhelper.Client(sys.argv[1], session_timeout=1);"
+        "m = c.mutex(sys.argv[2], persistent=zkhelper.Persistent(0.2)); m.lock(); os._exit(0)"
+    )
+    run(program, address, path)
+    eventually(lambda: mutex.contenders()[0].owner is zkhelper.Owner.GONE, "its session is over")
+    assert mutex.try_lock() is None
+    mutex.release_dead(mutex.contenders()[0].name)
+    mutex.lock(timeout=LIMIT).release()
+    owner.close()
+
+
+def test_a_holder_is_asked_to_give_the_lock_up(client: Client, other: Client, path: str) -> None:
+    asked: list[zkhelper.Revocation] = []
+    mutex = client.mutex(path, on_revocation=asked.append)
+    with mutex as held, mutex.revocations() as requests:
+        theirs = other.mutex(path)
+        (contender,) = theirs.contenders()
+        assert contender.asked is None
+        theirs.request_revocation(contender.name, "maintenance")
+        expected = zkhelper.Revocation(held.token, "maintenance")
+        assert requests.next(LIMIT) == expected
+        eventually(lambda: asked == [expected], "the callback ran")
+        assert theirs.contenders()[0].asked == "maintenance"
+        with pytest.raises(zkhelper.NoNodeError):
+            theirs.request_revocation("lock-0000009999")

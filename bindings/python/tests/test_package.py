@@ -10,6 +10,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 import venv
@@ -57,9 +58,7 @@ def test_the_examples_in_the_documentation_are_true(name: str) -> None:
     for test in doctest.DocTestFinder().find(module, name):
         if test.examples:
             with Server() as server, Client(server.address) as client:
-                for parent in ["/locks"]:
-                    client.create(parent)
-                test.globs = {"zkhelper": zkhelper, "client": client, "os": os, **vars(zkhelper)}
+                test.globs = {**vars(zkhelper), "zkhelper": zkhelper, "client": client, "os": os}
                 output: list[str] = []
                 if doctest.DocTestRunner().run(test, out=output.append).failed:
                     failures.append("".join(output))
@@ -82,7 +81,7 @@ def readme() -> str:
 
 
 def test_the_programs_in_the_readme_run(tmp_path: Path) -> None:
-    programs = re.findall(r"```python\n(.*?)```", readme(), re.DOTALL)
+    programs = [textwrap.dedent(text) for text in re.findall(r" *```python\n(.*?)```", readme(), re.DOTALL)]
     assert len(programs) >= 4
     for number, program in enumerate(programs):
         if "def test_" in program:

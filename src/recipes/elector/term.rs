@@ -90,7 +90,11 @@ impl Shared {
                 },
                 over = self.elector.over(), if !stopped => {
                     let closed = over.code() == crate::error::Code::CLOSED;
-                    self.stop(if closed { Stop::Closed } else { Stop::Interrupted });
+                    let first = self.stop(if closed { Stop::Closed } else { Stop::Interrupted });
+                    if !first && !closed {
+                        // The term ends for another reason, such as a resignation: this is for the next campaign.
+                        self.elector.interrupt.notify_one();
+                    }
                 }
             }
         };

@@ -49,6 +49,16 @@ struct Gone {
     with_session: bool,
 }
 
+/// A hold in strict mode, by its token.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    path: usize,
+    /// How long its holder believes after a renewal, in true time.
+    lease: Micros,
+    /// It was released, by a holder that had it.
+    released: bool,
+}
+
 pub struct Locks {
     paths: usize,
     longest_hold: Micros,
@@ -64,6 +74,7 @@ pub struct Locks {
     calls: BTreeMap<(usize, u64), Call>,
     foreign: BTreeSet<String>,
     gone: BTreeMap<i64, Gone>,
+    held: BTreeMap<i64, Held>,
     written: BTreeSet<(usize, u64, i64)>,
     last_token: [i64; 2],
     overlaps: BTreeSet<(i64, i64)>,
@@ -76,20 +87,22 @@ impl Locks {
         let tick = stage.ensemble.tick / MS;
         let paths = if agenda.chance(25) { 2 } else { 1 };
         let longest_hold = *agenda.rng.choice(&[5 * MS, 100 * MS, 1000 * MS, 6000 * MS]).unwrap_or(&MS);
-        let mut strict = || {
-            let lease = Duration::from_millis(tick * agenda.rng.u64(1..=8));
+        let mut strict = |ticks: std::ops::RangeInclusive<u64>| {
+            let lease = Duration::from_millis(tick * agenda.rng.u64(ticks));
             let delay = lease * agenda.rng.u32(1..=2);
             Strict { lease, delay }
         };
-        let (one, other) = (strict(), strict());
+        let (one, short, long) = (strict(1..=8), strict(1..=2), strict(5..=8));
         let modes = match agenda.rng.u32(0..100) {
-            0..50 => vec![None],
-            50..75 => vec![Some(one)],
-            75..88 => vec![None, Some(one), Some(Strict { lease: one.delay, ..one })],
+            0..45 => vec![None],
+            45..70 => vec![Some(one)],
+            70..84 => vec![None, Some(one), Some(Strict { lease: one.delay, ..one })],
             // The path's delay is whose marker comes first; the others are refused.
-            _ => vec![Some(one), Some(other), None],
+            _ => vec![Some(short), Some(long)],
         };
-        let resets = if agenda.chance(10) { 20 } else { 0 };
+        // A reset makes the path forget its delay: it is not for clients that disagree on it.
+        let agrees = modes.iter().flatten().all(|mode| modes.iter().flatten().all(|m| m.delay == mode.delay));
+        let resets = if stage.plan.has(Fault::ResetIdle) && agrees { 20 } else { 0 };
         let ending = agenda.chance(5);
         let mut rng = stage.schedule.rng(Dice::Persistent(0));
         let lease = Duration::from_millis(tick * rng.u64(1..=8));
@@ -107,6 +120,7 @@ impl Locks {
             calls: BTreeMap::new(),
             foreign: BTreeSet::new(),
             gone: BTreeMap::new(),
+            held: BTreeMap::new(),
             written: BTreeSet::new(),
             last_token: [0; 2],
             overlaps: BTreeSet::new(),
@@ -170,6 +184,7 @@ impl Locks {
         }
         drop(mutex);
         self.read_notes(stage, process);
+        self.let_go(handle);
         self.calls.retain(|_, call| call.handle != handle);
         Some(process)
     }
@@ -179,6 +194,7 @@ impl Locks {
         let process = self.handles[handle].process;
         stage.agenda.tell(|| format!("handle {handle} is closed"));
         self.handles[handle].closed = true;
+        self.let_go(handle);
         let mutex = self.handles[handle].slot.lock().clone();
         stage.set_now(process);
         if let Some(mutex) = mutex {
@@ -351,6 +367,13 @@ impl Recipe for Locks {
             }
             Fault::AdminResets => {
                 self.admin_resets(stage);
+                None
+            }
+            Fault::ResetIdle => {
+                let path = self.any_path(stage).to_owned();
+                if self.resets > 0 {
+                    stage.ensemble.admin(&mut stage.agenda, &Request::Delete { path, version: -1 });
+                }
                 None
             }
             Fault::ForeignContender => {

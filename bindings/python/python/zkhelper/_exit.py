@@ -8,7 +8,7 @@ import contextlib
 import weakref
 from typing import Protocol
 
-from . import _journal
+from . import _journal, _zkhelper
 from ._zkhelper import Client as Native
 from .errors import ZkhelperError
 
@@ -38,3 +38,4 @@ def _close() -> None:
         with contextlib.suppress(ZkhelperError):
             op.wait()
     _journal.flush()
+    _zkhelper.ending()

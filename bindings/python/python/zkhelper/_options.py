@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from ._types import Acl, Credentials, Strict, Tls
+from ._types import Acl, Credentials, Persistent, Strict, Tls
 from .errors import BadArgumentError
 
 
@@ -42,6 +42,7 @@ def mutex_options(
     contents: Mapping[str, object] | None,
     extra_lock_patterns: Iterable[str],
     strict: Strict | None,
+    persistent: Persistent | None,
     clock_drift: float | None,
 ) -> dict[str, object]:
     return {
@@ -49,6 +50,7 @@ def mutex_options(
         "contents": None if contents is None else _json(contents),
         "extra_lock_patterns": _texts(extra_lock_patterns),
         "strict": strict,
+        "persistent": persistent,
         "clock_drift": clock_drift,
     }
 

@@ -73,13 +73,55 @@ class Node(NamedTuple):
     stat: Stat
 
 
+class Owner(enum.Enum):
+    """Whether the owner of a lock node lives."""
+
+    #: Its session does.
+    LIVING = "living"
+    #: The node is persistent, and its owner is gone, or somebody is releasing it.
+    GONE = "gone"
+    #: The node is persistent and says nothing of its owner.
+    UNKNOWN = "unknown"
+
+
 class Contender(NamedTuple):
-    """Somebody who holds a lock or waits for it: the lowest ``sequence`` holds it."""
+    """Somebody who holds a lock or waits for it: the lowest ``sequence`` holds it.
+
+    ``name`` is its node's, ``data`` what that holds, ``stat.czxid`` its token. ``hostname``, ``pid``, ``description``
+    are what the node says, ``asked`` is why it was asked to give the lock up, if it was.
+    """
 
     name: str
     sequence: int
     data: bytes
     stat: Stat
+    hostname: str | None
+    pid: int | None
+    description: str | None
+    owner: Owner
+    asked: str | None
+
+
+def contender(
+    name: str,
+    sequence: int,
+    data: bytes,
+    stat: Stat,
+    hostname: str | None,
+    pid: int | None,
+    description: str | None,
+    owner: str,
+    asked: str | None,
+) -> Contender:
+    return Contender(name, sequence, data, stat, hostname, pid, description, Owner(owner), asked)
+
+
+class Revocation(NamedTuple):
+    """Somebody asks the holder of a lock to give it up: the token of the lock, and why (empty where no reason was
+    given)."""
+
+    token: int
+    reason: str
 
 
 class Identity(NamedTuple):
@@ -252,6 +294,16 @@ class Loss(NamedTuple):
 
     token: int
     reason: LossReason
+
+
+class Persistent(NamedTuple):
+    """A lock that outlasts its owner's session, until the owner or somebody else releases it.
+
+    ``lease`` is how many seconds the owner believes after the last renewal that a quorum committed, and how long
+    :meth:`Mutex.release_dead` therefore waits.
+    """
+
+    lease: float = 10.0
 
 
 class StopReason(enum.Enum):

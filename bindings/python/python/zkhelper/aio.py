@@ -31,8 +31,10 @@ from ._types import (
     LossReason,
     Matches,
     Node,
+    Persistent,
     PidEvent,
     Read,
+    Revocation,
     Stat,
     State,
     StateEvent,
@@ -393,6 +395,22 @@ class Mutex:
     async def reset(self) -> None:
         await _run(self._native.reset())
 
+    @_twin(mutex.Mutex.revocations)
+    def revocations(self) -> Events[Revocation]:
+        return Events(self._native.revocations())
+
+    @_twin(mutex.Mutex.request_revocation)
+    async def request_revocation(self, name: str, reason: str = "") -> None:
+        await _run(self._native.request_revocation(name, reason))
+
+    @_twin(mutex.Mutex.release_dead)
+    async def release_dead(self, name: str) -> None:
+        await _run(self._native.release_dead(name))
+
+    @_twin(mutex.Mutex.release_by_force)
+    async def release_by_force(self, name: str, czxid: int) -> None:
+        await _run(self._native.release_by_force(name, czxid))
+
     @_twin(mutex.Mutex.interrupt)
     def interrupt(self) -> None:
         self._native.interrupt()
@@ -504,7 +522,8 @@ class Task(Protocol):
     with a :class:`~zkhelper.Stop` when ``run`` has to return, and ``interrupted()``, which is asked after ``run`` and
     ends the election for this elector by returning true."""
 
-    async def run(self, term: Any) -> object: ...
+    async def run(self, term: Any) -> object:
+        """The work of one term, a :class:`Term`."""
 
 
 #: A coroutine function of the term, or an object.
@@ -1017,12 +1036,16 @@ class Client:
         contents: Mapping[str, object] | None = None,
         extra_lock_patterns: Iterable[str] = (),
         strict: Strict | None = None,
+        persistent: Persistent | None = None,
         clock_drift: float | None = None,
         raise_on_loss: bool = True,
         on_lost: Callable[[Loss], object] | None = None,
+        on_revocation: Callable[[Revocation], object] | None = None,
     ) -> Mutex:
-        options = mutex_options(acl, contents, extra_lock_patterns, strict, clock_drift)
+        options = mutex_options(acl, contents, extra_lock_patterns, strict, persistent, clock_drift)
         native = self._native.mutex(path, options)
+        if on_revocation is not None:
+            _spawn(_follow(native.revocations(), on_revocation))
         return Mutex(native, path, timeout, description, raise_on_loss, on_lost)
 
     @_twin(client.Client.elector)

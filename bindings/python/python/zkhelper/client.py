@@ -17,8 +17,10 @@ from ._types import (
     Identity,
     Loss,
     Node,
+    Persistent,
     PidEvent,
     Read,
+    Revocation,
     Stat,
     State,
     StateEvent,
@@ -349,16 +351,20 @@ class Client:
         contents: Mapping[str, object] | None = None,
         extra_lock_patterns: Iterable[str] = (),
         strict: Strict | None = None,
+        persistent: Persistent | None = None,
         clock_drift: float | None = None,
         raise_on_loss: bool = True,
         on_lost: Callable[[Loss], object] | None = None,
+        on_revocation: Callable[[Revocation], object] | None = None,
     ) -> Mutex:
         """A lock on a path. Nothing is sent before it is locked.
 
         ``timeout`` (seconds; ``None`` waits for ever) and ``description`` are for ``with`` and for
         :meth:`Mutex.lock` where it is given none. ``contents`` are further keys of the JSON object in the lock
         node. ``extra_lock_patterns`` are what goes before the number in other contenders' names, besides ``lock-``
-        and ``__lock__``. ``strict`` is for exclusion that counts on nothing of the servers. ``on_lost`` is called
+        and ``__lock__``. ``strict`` is for exclusion that counts on nothing of the servers, ``persistent``
+        for a lock that outlasts its owner's session. ``on_revocation`` is called with a
+        :class:`~zkhelper.Revocation` when somebody asks for the lock that this object holds. ``on_lost`` is called
         with a :class:`~zkhelper.Loss` for each lock of this object that is lost. Leaving ``with`` after a loss raises
         :exc:`~zkhelper.LockLost`, unless ``raise_on_loss`` is false.
 
@@ -369,8 +375,10 @@ class Client:
         ...     held.is_held()
         True
         """
-        options = mutex_options(acl, contents, extra_lock_patterns, strict, clock_drift)
+        options = mutex_options(acl, contents, extra_lock_patterns, strict, persistent, clock_drift)
         native = self._native.mutex(path, options)
+        if on_revocation is not None:
+            self._callbacks.follow(native.revocations(), on_revocation)
         return Mutex(native, path, self._urgent, timeout, description, raise_on_loss, on_lost)
 
     def elector(

@@ -119,7 +119,8 @@ class Task(Protocol):
     with a :class:`~zkhelper.Stop` when ``run`` has to return, and ``interrupted()``, which is asked after ``run`` and
     ends the election for this elector by returning true."""
 
-    def run(self, term: Any) -> object: ...
+    def run(self, term: Any) -> object:
+        """The work of one term, a :class:`Term`."""
 
 
 #: A function of the term, or an object.

@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import Generic, TypeVar
 
 from ._callbacks import Callbacks
-from ._types import Change, Contender, Loss, LossReason, Stat, wire
+from ._types import Change, Contender, Loss, LossReason, Revocation, Stat, wire
 from ._zkhelper import Hold, Op
 from ._zkhelper import Mutex as Native
 from .errors import LockLost, LockTimeout, NotHeldError, ZkhelperError
+from .events import Events
 
 logger = logging.getLogger("zkhelper")
 
@@ -248,6 +249,37 @@ class Mutex:
         Raises :exc:`~zkhelper.NotEmptyError` while anybody holds the lock or waits for it.
         """
         self._native.reset().wait()
+
+    def revocations(self) -> Events[Revocation]:
+        """The requests to give up a lock that this object holds, from now on; the holder decides what to do. Each is
+        told once, also one that was made while the holder still waited."""
+        return Events(self._native.revocations())
+
+    def request_revocation(self, name: str, reason: str = "") -> None:
+        """Asks a contender to give the lock up, by the name of its node (see :meth:`contenders`). Nothing is forced.
+
+        Raises :exc:`~zkhelper.NoNodeError`, :exc:`~zkhelper.NoAuthError`, and :exc:`~zkhelper.UnsupportedError` for the
+        node of a library that knows no such request.
+        """
+        self._native.request_revocation(name, reason).wait()
+
+    def release_dead(self, name: str) -> None:
+        """Releases the persistent lock node ``name`` if its owner is gone. It waits as long as the owner may still
+        believe: its lease and a little more. Interrupted, it leaves the lock as it was.
+
+        Raises :exc:`~zkhelper.NodeExistsError` while the owner lives, :exc:`~zkhelper.NoNodeError`,
+        :exc:`~zkhelper.UnsupportedError` where the node does not say who owns it, and
+        :exc:`~zkhelper.BadArgumentError` for an ephemeral node, which ends with its session.
+        """
+        self._native.release_dead(name).wait()
+
+    def release_by_force(self, name: str, czxid: int) -> None:
+        """Releases the persistent lock node ``name``, whether its owner lives or not: for a human who knows that nobody
+        relies on it any more. ``czxid`` says which one is meant, as :meth:`contenders` shows it.
+
+        Raises :exc:`~zkhelper.BadVersionError` where the node has another one: nothing is deleted then.
+        """
+        self._native.release_by_force(name, czxid).wait()
 
     def interrupt(self) -> None:
         """Ends one wait for the lock on this object with :exc:`~zkhelper.Interrupted`. If nobody waits, it is
