@@ -77,6 +77,7 @@ prove:
 	@scripts/zookeeper-39.sh
 	@$(MAKE) --no-print-directory build
 	ZKHELPER_PROVE=1 cargo test --release --locked --no-fail-fast $(TESTS) -- --nocapture
+	ZKHELPER_PROVE=1 scripts/python.sh test
 
 install: build
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)

@@ -19,6 +19,8 @@ const SOURCES: &[&str] = &[
     "nodes",
     "multi",
     "watch",
+    "call",
+    "lend",
     "tree",
     "mutex",
     "guarded",

@@ -152,6 +152,33 @@
 // you rely on.
 #define ZKH_EVENT_MAY_HAVE_MISSED 102
 
+// A create, in the mode `zkh_request_mode`. Completed by `zkh_call_done` with path and status.
+#define ZKH_REQUEST_CREATE 1
+
+// A delete. Completed by `zkh_call_done`.
+#define ZKH_REQUEST_DELETE 2
+
+// An exists. Completed by `zkh_call_done` with a status, or by `zkh_call_fail` with ZKH_NO_NODE.
+#define ZKH_REQUEST_EXISTS 3
+
+// A getData. Completed by `zkh_call_data`.
+#define ZKH_REQUEST_GET 4
+
+// A setData. Completed by `zkh_call_done` with a status.
+#define ZKH_REQUEST_SET 5
+
+// A getChildren with the node's status. Completed by `zkh_call_children`.
+#define ZKH_REQUEST_CHILDREN 6
+
+// A transaction, which has several parts. Completed by `zkh_call_multi`.
+#define ZKH_REQUEST_MULTI 7
+
+// A sync. Completed by `zkh_call_done`.
+#define ZKH_REQUEST_SYNC 8
+
+// A check of a version, which is a part of a transaction only.
+#define ZKH_REQUEST_CHECK 9
+
 // Nothing proved in time that the lock was still held.
 #define ZKH_LOSS_LEASE_RAN_OUT 1
 
@@ -312,6 +339,10 @@ typedef struct zkh_error zkh_error;
 // belongs to the library.
 typedef struct zkh_leader zkh_leader;
 
+// What is asked of the program: one operation, or the parts of a transaction. It belongs to the library and
+// is gone when the callback returns.
+typedef struct zkh_request zkh_request;
+
 // What an operation answered: which of the parts below it has is said at the operation. It is not changed
 // once it is made, so any thread may read it. Whoever received it through a `result` parameter frees it
 // with `zkh_result_free`; one that a callback is shown belongs to the library.
@@ -437,6 +468,33 @@ typedef struct zkh_watch {
     // Zero is null.
     uint64_t id;
 } zkh_watch;
+
+// A watch that the program was asked to arm. It is freed by `zkh_lent_watch_fire`, or by the library when nobody
+// waits for it any more.
+typedef struct zkh_lent_watch {
+    // Zero is null: no watch is wanted.
+    uint64_t id;
+} zkh_lent_watch;
+
+// One request that the program was asked to make over the connection that it lends. It is completed by one of
+// `zkh_call_fail`, `zkh_call_done`, `zkh_call_data`, `zkh_call_children` and `zkh_call_multi`, once, and is freed by that.
+typedef struct zkh_call {
+    // Zero is null.
+    uint64_t id;
+} zkh_call;
+
+// What a connection of the program's can do: a table of callbacks, which are set one by one. Made by `zkh_lend_new`,
+// freed by `zkh_lend_free`; a client copies it.
+typedef struct zkh_lend {
+    // Zero is null.
+    uint64_t id;
+} zkh_lend;
+
+// Makes a request over the program's connection. It must not block: it begins the request and returns, and
+// `call` is completed when the answer is there, before or after it has returned, on any thread. `request`
+// belongs to the library and is gone when it returns. Requests are handed over in the order in which they
+// are to leave, one at a time, on a thread of the library. It must not throw.
+typedef void (*zkh_lend_fn)(void *user_data, struct zkh_call call, const struct zkh_request *request);
 
 // A distributed lock on one path. Whoever locks the same path, from any language and any machine, is
 // excluded, other handles of this process too. Any number of threads may use one at once: a second lock on
@@ -1538,6 +1596,152 @@ zkh_status zkh_client_watch_async(struct zkh_client client,
 // Any thread, also in callbacks. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
 zkh_status zkh_watch_free(struct zkh_watch watch);
 
+// What is asked: one of `ZKH_REQUEST_…`. 0 for a null pointer. In the callback that was given it.
+int32_t zkh_request_operation(const struct zkh_request *request);
+
+// The watch that is to be armed if the read is answered, with `exists` also where there is no node; zero if
+// none is wanted. In the callback that was given the request.
+struct zkh_lent_watch zkh_request_watch(const struct zkh_request *request);
+
+// The number of its parts: of a transaction as many as it has, otherwise 1. In the callback that was given it.
+size_t zkh_request_count(const struct zkh_request *request);
+
+// What the part at `index`, from 0 on, is: one of `ZKH_REQUEST_…`; 0 where there is none. In the callback that
+// was given the request.
+int32_t zkh_request_part(const struct zkh_request *request,
+                         size_t index);
+
+// The path of the part at `index`, from 0 on; null where there is none. It belongs to the request. In the
+// callback that was given the request.
+const char *zkh_request_path(const struct zkh_request *request, size_t index);
+
+// The data of a create or set at `index`, from 0 on; `*len`, unless `len` is null, takes their length in bytes. They
+// belong to the request. Null where there is no such part. In the callback that was given the request.
+const void *zkh_request_data(const struct zkh_request *request,
+                             size_t index,
+                             size_t *len);
+
+// The version that a delete, set or check at `index`, from 0 on, asks for; -1 is any. In the callback that was
+// given the request.
+int32_t zkh_request_version(const struct zkh_request *request,
+                            size_t index);
+
+// The mode of a create at `index`, from 0 on: one of `ZKH_CREATE_…`. `*ttl_ms`, unless `ttl_ms` is null, takes its
+// time to live in milliseconds, 0 in the modes without. In the callback that was given the request.
+int32_t zkh_request_mode(const struct zkh_request *request,
+                         size_t index,
+                         int64_t *ttl_ms);
+
+// The entry number `entry` of the access control list of a create at `index`, both from 0 on: its permissions, a sum of
+// `ZKH_PERM_…`, or 0 where there is no such entry. `*scheme` and `*id`, unless null, take whom it is for; they
+// belong to the request. In the callback that was given the request.
+int32_t zkh_request_acl(const struct zkh_request *request,
+                        size_t index,
+                        size_t entry,
+                        const char **scheme,
+                        const char **id);
+
+// Completes a call that failed. `reason` is ZooKeeper's code, such as ZKH_NO_NODE, ZKH_CONNECTION_LOSS,
+// ZKH_OPERATION_TIMEOUT or ZKH_SESSION_EXPIRED.
+// Any thread, also in callbacks. Errors: ZKH_BAD_ARGUMENT where `reason` is not negative; ZKH_BAD_HANDLE, also
+// where it was completed already or given up after its time; ZKH_FORKED.
+zkh_status zkh_call_fail(struct zkh_call call,
+                         zkh_status reason,
+                         struct zkh_error **err);
+
+// Completes a create (with the path of the node that was made, and its status), an exists or set (with the node's
+// status), a delete or sync (with neither). What is not needed is ignored and may be null.
+// Any thread, also in callbacks. Errors: ZKH_BAD_ARGUMENT where it is another operation or lacks what is needed,
+// ZKH_BAD_UTF8; ZKH_BAD_HANDLE, also where it was completed already or given up after its time; ZKH_FORKED.
+zkh_status zkh_call_done(struct zkh_call call,
+                         const char *path,
+                         const struct zkh_stat *stat,
+                         struct zkh_error **err);
+
+// Completes a get, with the node's data and status. `data` is copied; it may be null where `len` is 0.
+// Any thread, also in callbacks. Errors: as `zkh_call_done`.
+zkh_status zkh_call_data(struct zkh_call call,
+                         const void *data,
+                         size_t len,
+                         const struct zkh_stat *stat,
+                         struct zkh_error **err);
+
+// Completes a getChildren, with `count` names and the node's status. The names are copied; `names` may be null
+// where `count` is 0.
+// Any thread, also in callbacks. Errors: as `zkh_call_done`.
+zkh_status zkh_call_children(struct zkh_call call,
+                             const char *const *names,
+                             size_t count,
+                             const struct zkh_stat *stat,
+                             struct zkh_error **err);
+
+// Completes a transaction, with `count` results, one for each part. `statuses` has a code for each: all are ZKH_OK
+// where it was committed; otherwise the one that failed has its code, and the others ZKH_OK before it and
+// ZKH_RUNTIME_INCONSISTENCY behind it. `paths` has the path of each create, `stats` the status of each create
+// and set; what the others have there is ignored. `paths` and `stats` may be null where it was not committed.
+// A transaction that could not be made at all is completed by `zkh_call_fail`.
+// Any thread, also in callbacks. Errors: as `zkh_call_done`.
+zkh_status zkh_call_multi(struct zkh_call call,
+                          const zkh_status *statuses,
+                          const char *const *paths,
+                          const struct zkh_stat *stats,
+                          size_t count,
+                          struct zkh_error **err);
+
+// Tells what a watch saw, `what` being one of `ZKH_EVENT_…` except ZKH_EVENT_MAY_HAVE_MISSED. A watch sees one event,
+// and may see it before the read that armed it is completed.
+// Any thread, also in callbacks. Errors: ZKH_BAD_ARGUMENT; ZKH_BAD_HANDLE, also where nobody waits for it any
+// more, which is no mistake; ZKH_FORKED.
+zkh_status zkh_lent_watch_fire(struct zkh_lent_watch watch,
+                               int32_t what,
+                               struct zkh_error **err);
+
+// Makes an empty table. `*lend` is null on failure; otherwise the caller frees it.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_lend_new(struct zkh_lend *lend, struct zkh_error **err);
+
+// Sets the callback for an operation, one of `ZKH_REQUEST_…` except ZKH_REQUEST_CHECK; null sets none. The
+// same one may serve several.
+// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_lend_set(struct zkh_lend lend,
+                        int32_t operation,
+                        zkh_lend_fn callback,
+                        struct zkh_error **err);
+
+// Frees a table; null is left alone. Any thread. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_lend_free(struct zkh_lend lend);
+
+// Makes a client over a connection that the program has already; it is connected once the program says so
+// (`zkh_client_lent_state`). Of `options`, which may be null, count the operation timeout and how often locks are
+// renewed. `*client` is null on failure; otherwise the caller frees it. Closing or freeing it leaves the
+// program's connection and its session as they are.
+// Create, delete, exists, get and children must be set. Without ZKH_REQUEST_MULTI nothing can be proven of
+// locks: they are believed until the connection goes, `zkh_mutex_valid_ms` is -1, and strict mode is
+// refused. What needs an operation that is not set ends with ZKH_UNSUPPORTED, which is logged once; so do
+// credentials, access control lists of nodes that are there, persistent watches and several reads in one request.
+// `user_data` is destroyed by `destroy`, which may be null, on the callbacks' thread and behind the last of them, once
+// the client and its mutexes are freed.
+// Any thread, also in callbacks. Errors: ZKH_BAD_ARGUMENT, ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_client_lend(struct zkh_lend lend,
+                           const struct zkh_client_options *options,
+                           void *user_data,
+                           zkh_destroy_fn destroy,
+                           struct zkh_client *client,
+                           struct zkh_error **err);
+
+// Says what became of the connection that was lent: `state` is ZKH_STATE_CONNECTED (with the session's id and its
+// negotiated timeout in milliseconds), ZKH_STATE_SUSPENDED (the connection is away, the session may live),
+// ZKH_STATE_LOST (the session is over) or ZKH_STATE_CLOSED (for ever). The other two arguments are ignored unless
+// it is connected. Call it for each change, before completing what was answered behind it: what locks may trust
+// rests on that.
+// Any thread, also in callbacks. Errors: ZKH_BAD_ARGUMENT, also where the client is not a lent one; ZKH_CLOSED,
+// ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_client_lent_state(struct zkh_client client,
+                                 int32_t state,
+                                 int64_t session_id,
+                                 int64_t session_timeout_ms,
+                                 struct zkh_error **err);
+
 // Creates a node, and those of its parents that are missing. The node is created first, and its parents only
 // if the server says that one is missing: plain, persistent and empty, whatever `mode` says, all of them in one
 // flight. They get the list `access` too, except that who has ADMIN in it gets all permissions on them.
@@ -1778,7 +1982,8 @@ zkh_status zkh_mutex_on_revoke(struct zkh_mutex mutex,
                                struct zkh_error **err);
 
 // How many milliseconds from now the lock that this handle holds is certain to be its own, if nothing renews
-// it further; 0 where `zkh_mutex_is_held` is false. Any thread.
+// it further; 0 where `zkh_mutex_is_held` is false. -1 where that cannot be known: over a lent connection without
+// transactions. Any thread.
 int64_t zkh_mutex_valid_ms(struct zkh_mutex mutex);
 
 // Whether this handle holds the lock for certain, at this moment; false where the handle is dead.

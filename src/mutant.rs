@@ -46,6 +46,8 @@ pub enum Mutant {
     GiveUpMarksClean,
     /// Strict mode: takes a path without a marker as one that everybody left cleanly.
     UnmarkedIsClean,
+    /// Strict mode: takes every parent for the first one of its path.
+    ParentAlwaysFirst,
     /// Strict mode: takes part in a path whose delay is not its own.
     DelayNotCompared,
     /// Strict mode: takes every number that is absent for one that never held.
@@ -56,7 +58,7 @@ pub enum Mutant {
     StrictLeaseFromPings,
     /// Renews a node by its name, without a look whose it is.
     RenewsByName,
-    /// Takes a `sync` for a proof that the session lives.
+    /// Renews with a `sync`, and takes it for a proof that the session lives.
     SyncProves,
     /// Takes one write's answer for a proof that the leader began the session's time anew.
     OneAnswerProves,
@@ -91,7 +93,7 @@ pub enum Mutant {
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -112,6 +114,10 @@ impl Mutant {
         Self::DelayFromOwnCreation,
         Self::GiveUpMarksClean,
         Self::UnmarkedIsClean,
+        Self::ParentAlwaysFirst,
+        Self::NoFence,
+        Self::AnyCompanion,
+        Self::ReleasesAtOnce,
         Self::DelayNotCompared,
         Self::AbsentIsOutlived,
         Self::DriftIgnored,
@@ -127,9 +133,6 @@ impl Mutant {
         Self::WatchesSurviveExpiry,
         Self::SequenceNotRefused,
         Self::GuardWithoutCheck,
-        Self::NoFence,
-        Self::AnyCompanion,
-        Self::ReleasesAtOnce,
         Self::LeaderUnchecked,
         Self::StopNotTold,
     ];

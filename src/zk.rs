@@ -43,6 +43,9 @@ pub trait Zk: Send + Sync {
 
     /// Random bits, for names and jitter.
     fn random(&self) -> u64;
+
+    /// The client over it is closed: nothing more is asked of it. What is under way ends with [`Code::CLOSED`].
+    fn close(&self) {}
 }
 
 /// How a single request is to be carried.
@@ -86,6 +89,9 @@ pub struct SessionView {
     /// Until when the session is certain to live at the servers; `None` while nothing proves it yet.
     /// It counts on the servers' session timeout and their tick, and on nothing else of theirs.
     pub valid_until: Option<Time>,
+    /// Whether nothing can prove how long the session lives, because this connection has no transactions. A lock
+    /// is then believed as long as the connection stands, which proves little: see `docs/lent.md`.
+    pub without_lease: bool,
 }
 
 /// An answered request.
@@ -210,7 +216,12 @@ impl Watch {
     /// A watch and the end that fires it. `registration` is dropped with the watch.
     pub fn channel(registration: Option<Box<dyn Send + Sync>>) -> (oneshot::Sender<WatchEvent>, Self) {
         let (sender, event) = oneshot::channel();
-        (sender, Self { event, _registration: registration })
+        (sender, Self::over(event, registration))
+    }
+
+    /// A watch that is fired through the other end of `event`. `registration` is dropped with it.
+    pub fn over(event: oneshot::Receiver<WatchEvent>, registration: Option<Box<dyn Send + Sync>>) -> Self {
+        Self { event, _registration: registration }
     }
 }
 

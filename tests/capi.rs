@@ -194,10 +194,9 @@ fn exactly_the_committed_symbols_are_exported() {
 
 #[test]
 fn the_header_is_what_the_source_makes_it() {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let arguments =
         ["run", "--quiet", "--locked", "--features", "capi,tls", "--example", "gen_header", "--", "--check"];
-    run(Command::new(cargo).current_dir(ROOT).env("CARGO_TARGET_DIR", target()).args(arguments));
+    run(support::cargo().args(arguments));
 }
 
 #[test]
@@ -331,6 +330,13 @@ fn the_examples_of_recipes_work_on_both_servers() {
             }
         }
     }
+}
+
+#[test]
+fn a_lent_connection_carries_locks_and_says_what_it_cannot_know() {
+    let ways = [(How::Shared, ""), (How::Sanitized, ""), (How::Valgrind, "")];
+    in_every_way("tests/capi/lent.c", &ways, "the lent connection carried them");
+    on_server("embedded", "tests/capi/lent.c", &[(How::Shared, "")], "the lent connection carried them");
 }
 
 #[test]
@@ -535,11 +541,7 @@ fn ten_thousand_locks_wait_without_threads_through_a_restart() {
     let dir = TempDir::new("capi");
     let program = installed().compile(&dir, "tests/capi/many.c", How::Shared);
     let mut command = installed().command(&program, How::Shared);
-    // Named twice: a starting server may never answer the first attempt that it takes.
-    command
-        .arg(format!("{0},{0}", server.connect_string()))
-        .arg("/many")
-        .args([PATHS.to_string(), WAITERS.to_string()]);
+    command.arg(server.connect_string()).arg("/many").args([PATHS.to_string(), WAITERS.to_string()]);
     let mut program = Program::spawn(command);
 
     program.wait_for_line("asked", LIMIT);

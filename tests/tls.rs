@@ -333,15 +333,14 @@ async fn settings_that_cannot_work_are_refused_before_anything_is_sent() {
     assert!(shown.contains("certificate: true") && !shown.contains(&secret), "{shown}");
 }
 
-/// The library with TLS, as C links it. Built where the tests are built, as one with the same features.
+/// The library with TLS, as C links it. That of the tests, where they are built for debugging: an example is built on
+/// the same one, whereas a build of the library alone would be another, and undo it.
 fn library() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a target directory");
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let mut build = Command::new(cargo);
-    build.current_dir(ROOT).env("CARGO_TARGET_DIR", target);
-    build.args(["build", "--quiet", "--locked", "--lib", "--features", "capi,tls"]);
+    let mut build = support::cargo();
+    build.args(["build", "--quiet", "--locked", "--example", "gen_header", "--features", "capi,tls"]);
     assert!(build.status().expect("cargo").success());
-    target.join("debug/libzkhelper.so")
+    target.join("debug/deps/libzkhelper.so")
 }
 
 #[test]

@@ -40,6 +40,7 @@ static void on_event(void *user_data, int32_t event, const char *where)
         printf("the connection was away; reading again\n");
     else if (event <= ZKH_EVENT_CHILDREN_CHANGED)
         printf("%s %s\n", where, events[event]);
+    fflush(stdout);
     if (event == ZKH_EVENT_MAY_HAVE_MISSED || strcmp(where, path) == 0)
         zkh_client_get_async(client, path, on_data, NULL, NULL, NULL, NULL);
     if (event == ZKH_EVENT_DELETED && strcmp(where, path) == 0)

@@ -55,7 +55,10 @@ impl Driver {
                     self.transport = Some(transport);
                 }
                 Poll::Ready(Err(error)) => {
-                    self.client.with(|logical, now| logical.not_opened(now, &error.to_string()));
+                    self.client.with(|logical, now| {
+                        let refused = error.kind() == io::ErrorKind::ConnectionRefused;
+                        logical.not_opened(now, &error.to_string(), refused);
+                    });
                 }
             }
             self.dialling = None;

@@ -193,7 +193,7 @@ fn one_life(seed: u64) -> (u64, u64) {
         if rig.logical.poll_dial(rig.now).is_some() {
             heard.clear();
             if rng.u8(..5) == 0 {
-                rig.logical.not_opened(rig.now, "refused");
+                rig.logical.not_opened(rig.now, "refused", true);
             } else {
                 rig.logical.opened(rig.now);
                 rig.forget();

@@ -56,6 +56,14 @@ impl Proof {
         self.second.clear();
     }
 
+    /// A new connection, of which it is not known when its connect request was sent.
+    #[cfg_attr(not(feature = "capi"), allow(dead_code))]
+    pub(crate) fn reconnected(&mut self) {
+        self.connect = None;
+        self.first.clear();
+        self.second.clear();
+    }
+
     /// The latest moment at or after which the leader is proven to have started the session's clock.
     pub(crate) fn proven(&self) -> Option<Time> {
         self.proven

@@ -65,8 +65,8 @@ struct Op {
 enum Dial {
     /// The next attempt begins then.
     Due(Time),
-    /// An attempt is under way: dialling, or in its handshake.
-    Trying { deadline: Time },
+    /// An attempt is under way: dialling, or since then in its handshake.
+    Trying { deadline: Time, greeted: Option<Time> },
     /// Up since then.
     Up(Time),
     /// No further attempt.
@@ -96,6 +96,8 @@ pub(crate) struct Logical {
     server: Option<Host>,
     /// Attempts since a connection last settled.
     failures: u32,
+    /// When a server last refused a connection or ended one.
+    last_refusal: Time,
     rng: fastrand::Rng,
     session: Session,
     previous: i64,
@@ -128,6 +130,7 @@ impl Logical {
             next_host: 0,
             server: None,
             failures: 0,
+            last_refusal: Time::default(),
             rng,
             session,
             previous: 0,
@@ -160,6 +163,7 @@ impl Logical {
             timeout: self.session.timeout(),
             last_heard: self.session.last_heard(),
             valid_until: self.session.valid_until(self.options.clock_drift),
+            without_lease: false,
         }
     }
 
@@ -462,28 +466,61 @@ impl Logical {
         if self.session.id() != 0 {
             round = round.min(self.session.timeout());
         }
-        let share = round / u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
+        let mut share = round / u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
+        if self.is_alone() && self.was_heard_lately(now) {
+            share = share.min(self.session.timeout() / 3);
+        }
         let deadline = now + share.max(LEAST_ATTEMPT);
-        self.dial = Dial::Trying { deadline };
+        self.dial = Dial::Trying { deadline, greeted: None };
         Some(Attempt { host, deadline })
+    }
+
+    /// One server, and a session that it may still have.
+    ///
+    /// A server that is starting may take a connection and never answer it. Where there is another server,
+    /// that one is tried next; a lone one has to be tried again while it still has the session. But each
+    /// handshake that reaches a server prolongs the session there, also if its answers do not reach us, and
+    /// whoever waits for our locks would wait as long as the link stays so. So a lone server is tried in
+    /// short attempts for one session timeout after its last sign of life; from then on a handshake is
+    /// waited for until the session it may have prolonged is over.
+    fn is_alone(&self) -> bool {
+        self.hosts.len() == 1 && self.session.id() != 0
+    }
+
+    /// Within a session timeout of a server's last byte, refusal, or end of a connection.
+    fn was_heard_lately(&self, now: Time) -> bool {
+        now < self.session.last_heard().max(self.last_refusal) + self.session.timeout()
+    }
+
+    /// Until when an attempt whose time is over is to be left open all the same.
+    ///
+    /// A server rounds timeouts up by a tick, which is at most half of one by its default limits.
+    fn patience(&self, now: Time, greeted: Option<Time>) -> Option<Time> {
+        let until = greeted? + self.session.timeout() * 8 / 5;
+        (self.is_alone() && !self.was_heard_lately(now) && now < until).then_some(until)
     }
 
     /// The transport of the attempt under way is open.
     pub(crate) fn opened(&mut self, now: Time) {
-        if let Dial::Trying { .. } = self.dial {
+        if let Dial::Trying { greeted, .. } = &mut self.dial {
+            *greeted = Some(now);
             self.session.open(now);
         }
     }
 
-    /// The attempt under way did not get a transport.
-    pub(crate) fn not_opened(&mut self, now: Time, why: &str) {
+    /// The attempt under way did not get a transport; `refused` says that the server is there and would not.
+    pub(crate) fn not_opened(&mut self, now: Time, why: &str, refused: bool) {
         if let Dial::Trying { .. } = self.dial {
+            if refused {
+                self.last_refusal = now;
+            }
             self.attempt_failed(now, Error::new(Code::CONNECTION_LOSS).because(why.to_owned()));
         }
     }
 
     /// The transport broke.
     pub(crate) fn transport_lost(&mut self, now: Time, why: &str) {
+        self.last_refusal = now;
         self.session.lost(Error::new(Code::CONNECTION_LOSS).because(why.to_owned()));
         self.settle(now);
     }
@@ -513,7 +550,7 @@ impl Logical {
     pub(crate) fn next_deadline(&self) -> Time {
         let dial = match self.dial {
             Dial::Due(at) => at,
-            Dial::Trying { deadline } => deadline,
+            Dial::Trying { deadline, .. } => deadline,
             Dial::Up(_) | Dial::Over => Time::NEVER,
         };
         let op = self.deadlines.first().map_or(Time::NEVER, |(at, _)| *at);
@@ -524,10 +561,12 @@ impl Logical {
     /// Does what is due.
     pub(crate) fn tick(&mut self, now: Time) {
         self.session.tick(now);
-        if let Dial::Trying { deadline } = self.dial
+        if let Dial::Trying { deadline, greeted } = self.dial
             && now >= deadline
         {
-            if self.session.has_transport() {
+            if let Some(deadline) = self.patience(now, greeted) {
+                self.dial = Dial::Trying { deadline, greeted };
+            } else if self.session.has_transport() {
                 let error =
                     Error::new(Code::CONNECTION_LOSS).because("the server did not answer the handshake");
                 self.session.lost(error);
@@ -821,7 +860,7 @@ fn auth_request(auth: &Auth) -> Request {
 }
 
 /// Refuses paths that no server would take, before anything is sent.
-fn check_paths(request: &Request) -> Result<()> {
+pub(crate) fn check_paths(request: &Request) -> Result<()> {
     let named = |result: Result<()>| {
         result.map_err(|e| {
             let detail = Error::new(e.code()).during(request.name(), e.path());

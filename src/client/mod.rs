@@ -41,8 +41,8 @@ mod fake;
 #[cfg(test)]
 mod fuzz;
 mod hosts;
-mod lease;
-mod logical;
+pub(crate) mod lease;
+pub(crate) mod logical;
 mod options;
 pub(crate) mod process;
 pub(crate) mod runtime;
@@ -80,7 +80,8 @@ use tokio::sync::mpsc;
 /// lock that uses it, is dropped without it, it is closed in the background, for at most 5 s.
 #[derive(Clone)]
 pub struct Client {
-    shared: Arc<Shared>,
+    /// Its own connection; none where it was lent one.
+    shared: Option<Arc<Shared>>,
     zk: Arc<dyn Zk>,
     keeper: Arc<Keeper>,
 }
@@ -315,7 +316,14 @@ impl Client {
         io.spawn(Box::pin(Driver::new(Arc::clone(&inner), connector)));
         let keeper = Arc::new(Keeper::new(interval));
         let shared = Arc::new(Shared { inner });
-        Ok(Self { zk: shared.clone(), shared, keeper })
+        Ok(Self { zk: shared.clone(), shared: Some(shared), keeper })
+    }
+
+    /// A client over a connection that is somebody else's. Locks and elections run over it; what needs a
+    /// session of our own ends with [`Code::UNSUPPORTED`]: credentials, watches that stay, whom the server takes it for.
+    /// `renew_interval` is as in [`Options`].
+    pub fn lent(zk: Arc<dyn Zk>, renew_interval: Option<Duration>) -> Self {
+        Self { zk, shared: None, keeper: Arc::new(Keeper::new(renew_interval)) }
     }
 
     /// Begins to connect and waits for the first session, at most as long as `connect_timeout`; on
@@ -333,8 +341,12 @@ impl Client {
         }
     }
 
-    fn inner(&self) -> &Inner {
-        &self.shared.inner
+    /// The inside of its own connection, in the process that made it.
+    fn inner(&self) -> Result<&Inner> {
+        match &self.shared {
+            Some(shared) => shared.inner.at_home().map(|()| &*shared.inner),
+            None => Err(Error::new(Code::UNSUPPORTED).because("the connection is lent")),
+        }
     }
 
     /// What keeps the locks of this client.
@@ -351,11 +363,13 @@ impl Client {
     /// Fails with [`Code::CONNECTION_LOSS`], naming the server tried last and what was wrong with it; once
     /// the client is over with [`Code::CLOSED`] or [`Code::AUTH_FAILED`].
     pub async fn wait_connected(&self, timeout: Duration) -> Result<i64> {
-        self.inner().at_home()?;
+        if self.shared.is_some() {
+            self.inner()?;
+        }
         let zk = self.zk();
         let deadline = zk.now() + timeout;
         zk.connected(deadline).await.map_err(|error| {
-            let reason = self.inner().logical.lock().last_reason();
+            let reason = self.inner().ok().and_then(|inner| inner.logical.lock().last_reason());
             match reason {
                 Some(reason) if error.code() == Code::NOT_SENT => {
                     Error::new(Code::CONNECTION_LOSS).during("connect", None).because(format!(
@@ -371,9 +385,11 @@ impl Client {
 
     /// The present state; [`State::Closed`] in a forked child.
     pub fn state(&self) -> State {
-        match self.inner().at_home() {
-            Ok(()) => self.inner().logical.lock().state(),
-            Err(_) => State::Closed,
+        match (self.inner(), &self.shared) {
+            (Ok(inner), _) => inner.logical.lock().state(),
+            (Err(_), Some(_)) => State::Closed,
+            // The first that it tells is the present one.
+            (Err(_), None) => self.states().try_recv().map_or(State::Closed, |event| event.state),
         }
     }
 
@@ -392,21 +408,21 @@ impl Client {
     /// session has one connection: when another client attaches to it while this one lives, each takes it
     /// from the other in turn.
     pub fn credentials(&self) -> Reattach {
-        if self.inner().at_home().is_err() {
+        let Ok(inner) = self.inner() else {
             return Reattach { session_id: 0, password: Vec::new(), last_zxid: 0 };
-        }
-        let (session_id, password, last_zxid) = self.inner().logical.lock().credentials();
+        };
+        let (session_id, password, last_zxid) = inner.logical.lock().credentials();
         Reattach { session_id, password, last_zxid }
     }
 
     /// The smallest timeout that the session ever negotiated: a new leader goes back to that of the creation.
     pub fn least_session_timeout(&self) -> Duration {
-        self.inner().at_home().map_or(Duration::ZERO, |()| self.inner().logical.lock().least_timeout())
+        self.inner().map_or(Duration::ZERO, |inner| inner.logical.lock().least_timeout())
     }
 
     /// The number of watches in this client.
     pub fn watch_count(&self) -> usize {
-        self.inner().at_home().map_or(0, |()| self.inner().logical.lock().watch_count())
+        self.inner().map_or(0, |inner| inner.logical.lock().watch_count())
     }
 
     /// Adds credentials for this connection and every later one; returns when the server has taken them.
@@ -414,9 +430,8 @@ impl Client {
     /// ZooKeeper's own clients, and the server closes the connection after it. For `digest` they are
     /// `user:password`, and no server refuses them: a wrong password makes another user.
     pub async fn add_auth(&self, scheme: &str, credentials: &[u8]) -> Result<()> {
-        self.inner().at_home()?;
         let auth = Auth { scheme: scheme.to_owned(), credentials: credentials.to_vec() };
-        let request = self.inner().with(|logical, _| logical.add_auth(auth));
+        let request = self.inner()?.with(|logical, _| logical.add_auth(auth));
         self.zk().submit(request, OpOptions::default()).await.map(drop)
     }
 
@@ -447,17 +462,20 @@ impl Client {
         path: &str,
         mode: WatchMode,
     ) -> impl Future<Output = Result<WatchStream>> + Send + use<> {
-        let (sink, events) = mpsc::unbounded_channel();
-        let registration = self.inner().registration(Some(path));
-        let request = <dyn Zk>::add_watch_request(path, mode);
-        let watch = Some(NewWatch::Stream(sink));
-        let (reply, tag) = self.inner().take(request, OpOptions::default(), watch);
-        if let Some(tag) = tag {
-            let _ = registration.id.set(tag);
-        }
+        let submitted = self.inner().map(|inner| {
+            let (sink, events) = mpsc::unbounded_channel();
+            let registration = inner.registration(Some(path));
+            let request = <dyn Zk>::add_watch_request(path, mode);
+            let (reply, tag) = inner.take(request, OpOptions::default(), Some(NewWatch::Stream(sink)));
+            if let Some(tag) = tag {
+                let _ = registration.id.set(tag);
+            }
+            (reply, WatchStream { events, _registration: registration })
+        });
         async move {
+            let (reply, stream) = submitted?;
             reply.await?;
-            Ok(WatchStream { events, _registration: registration })
+            Ok(stream)
         }
     }
 
@@ -466,22 +484,28 @@ impl Client {
     /// it gives up waiting, and the session ends by its own timeout. Either way nothing of this client goes
     /// on: what was not sent has ended with [`Code::CLOSED`], a write that was sent and not answered with
     /// [`Code::OUTCOME_UNKNOWN`]. While no server is connected, it tries for as long to reach one. Fails
-    /// with [`Code::CLOSED`] where the server did not confirm in time.
+    /// with [`Code::CLOSED`] where the server did not confirm in time. A lent connection, and its session, stay
+    /// as they are.
     pub async fn close(&self, timeout: Duration) -> Result<()> {
-        self.inner().at_home()?;
         let mut states = self.states();
-        let deadline = self.zk.now() + timeout;
-        self.keeper.close();
-        if !self.keeper.is_finished() {
-            // A persistent lock node that is not held must not outlive us, and no session takes it along.
-            let timeout = self.zk.sleep_until(deadline);
-            tokio::select! {
-                biased;
-                () = self.keeper.finished() => {}
-                () = timeout => {}
+        if self.shared.is_none() {
+            self.keeper.close();
+            self.zk.close();
+        } else {
+            let inner = self.inner()?;
+            let deadline = self.zk.now() + timeout;
+            self.keeper.close();
+            if !self.keeper.is_finished() {
+                // A persistent lock node that is not held must not outlive us, and no session takes it along.
+                let timeout = self.zk.sleep_until(deadline);
+                tokio::select! {
+                    biased;
+                    () = self.keeper.finished() => {}
+                    () = timeout => {}
+                }
             }
+            inner.with_driver(|logical, now| logical.close(now, deadline.max(now)));
         }
-        self.inner().with_driver(|logical, now| logical.close(now, deadline.max(now)));
         while let Some(event) = states.recv().await {
             if event.state == State::Closed {
                 return event.reason.map_or(Ok(()), |reason| Err(reason.during("close", None)));
@@ -569,7 +593,7 @@ mod tests {
         std::mem::forget(inner.driver.lock());
         let shared = Arc::new(Shared { inner: Arc::clone(&inner) });
         let keeper = Arc::new(Keeper::new(Options::default().renew_interval));
-        let client = Client { zk: shared.clone(), shared, keeper };
+        let client = Client { zk: shared.clone(), shared: Some(shared), keeper };
 
         let done = |future: BoxFuture<Error>| fake::ready(&mut { future }).expect("it ends at once");
         let (asked, again) = (client.clone(), client.clone());

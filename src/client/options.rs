@@ -23,7 +23,8 @@ pub struct Options {
     pub session_timeout: Duration,
     /// How long one round over all the servers may take, shared evenly among them; also how long
     /// [`crate::Client::connect`] waits for the first session. While there is a session, a round takes no
-    /// longer than its timeout; a server is given 50 ms at the least. Default 10 s.
+    /// longer than its timeout; a server is given 50 ms at the least, and a lone one that was silent for a
+    /// session timeout takes 1.6 of them to answer a handshake. Default 10 s.
     pub connect_timeout: Duration,
     /// The deadline of an operation that is given none. Default 15 s.
     pub operation_timeout: Duration,

@@ -63,7 +63,7 @@ pub fn client<W: World + 'static>(address: &str, options: Options, world: W) -> 
     let keeper = Arc::new(Keeper::new(options.renew_interval));
     let inner = Inner::new(address, options, Box::new(Outside(world)))?;
     let shared = Arc::new(Shared { inner: Arc::clone(&inner) });
-    Ok((Client { zk: shared.clone(), shared, keeper }, Link { inner }))
+    Ok((Client { zk: shared.clone(), shared: Some(shared), keeper }, Link { inner }))
 }
 
 impl Link {
@@ -90,7 +90,7 @@ impl Link {
 
     /// The connection that was dialled did not open.
     pub fn not_opened(&self, why: &str) {
-        self.inner.with(|logical, now| logical.not_opened(now, why));
+        self.inner.with(|logical, now| logical.not_opened(now, why, true));
     }
 
     /// Bytes came from the server.

@@ -6,6 +6,7 @@ use super::codes::zkh_status;
 use super::dispatcher::{Dispatcher, Gate, Listener, listen};
 use super::error::zkh_error;
 use super::handles;
+use super::lent::Lent;
 use super::op::{Cancel, On, zkh_destroy_fn, zkh_done_fn, zkh_op};
 use super::options::{client_options, zkh_client_options};
 use crate::client::{Client, State, StateEvent};
@@ -58,6 +59,8 @@ pub(super) struct ClientHandle {
     pub(super) urgent: Arc<Dispatcher>,
     gate: Arc<Gate>,
     on_state: Listener,
+    /// Where the connection is the program's.
+    lent: Option<Arc<Lent>>,
 }
 
 impl ClientHandle {
@@ -68,7 +71,16 @@ impl ClientHandle {
             urgent: Arc::new(Dispatcher::new("zkhelper-lost")),
             gate: Gate::new(),
             on_state: Listener::default(),
+            lent: None,
         }
+    }
+
+    pub(super) fn lent(client: Client, lent: Arc<Lent>) -> Self {
+        Self { lent: Some(lent), ..Self::new(client) }
+    }
+
+    pub(super) fn lender(&self) -> Option<&Lent> {
+        self.lent.as_deref()
     }
 
     fn on(&self, doing: &'static str) -> On<'_> {

@@ -4,9 +4,11 @@
 //! which is counted up when the object goes. So an id never comes to mean another object.
 
 use super::acl::AclList;
+use super::call::{Call, LentWatch};
 use super::client::ClientHandle;
 use super::elector::ElectorHandle;
 use super::elector_options::ElectorOptions;
+use super::lend::Lend;
 use super::multi::Multi;
 use super::mutex::MutexHandle;
 use super::op::Op;
@@ -106,6 +108,9 @@ handled! {
     QueueLockOptions = 13, QueueLockOptions, "zkh_queue_lock_options";
     PidNode = 14, PidNodeHandle, "zkh_pid_node";
     PidNodeOptions = 15, PidNodeOptions, "zkh_pid_node_options";
+    Lend = 16, Lend, "zkh_lend";
+    Call = 17, Call, "zkh_call";
+    LentWatch = 18, LentWatch, "zkh_lent_watch";
 }
 
 struct Slot {

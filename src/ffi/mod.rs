@@ -19,6 +19,7 @@
 
 pub mod acl;
 mod boundary;
+pub mod call;
 pub mod client;
 pub mod codes;
 pub mod contenders;
@@ -29,6 +30,8 @@ pub mod error;
 pub mod guarded;
 mod handles;
 pub mod leader;
+pub mod lend;
+mod lent;
 pub mod log;
 pub mod multi;
 pub mod mutex;

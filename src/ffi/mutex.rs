@@ -12,6 +12,7 @@ use super::op::{Cancel, On, zkh_destroy_fn, zkh_done_fn, zkh_op};
 use super::options::{mutex_options, zkh_mutex_options};
 use crate::error::Result;
 use crate::recipes::mutex::{LostHold, Mutex, Revocation};
+use crate::time::Time;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 use std::time::Duration;
@@ -341,13 +342,18 @@ pub unsafe extern "C" fn zkh_mutex_on_revoke(
 }
 
 /// How many milliseconds from now the lock that this handle holds is certain to be its own, if nothing renews
-/// it further; 0 where `zkh_mutex_is_held` is false. Any thread.
+/// it further; 0 where `zkh_mutex_is_held` is false. -1 where that cannot be known: over a lent connection without
+/// transactions. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn zkh_mutex_valid_ms(mutex: zkh_mutex) -> i64 {
     value(|| {
         let handle = handles::get::<MutexHandle>(mutex.id)?;
-        let left = handle.mutex.valid_until().map(|until| until.since(handle.client.client.zk().now()));
-        Ok(left.map_or(0, |left| i64::try_from(left.as_millis()).unwrap_or(i64::MAX)))
+        let now = handle.client.client.zk().now();
+        Ok(match handle.mutex.valid_until() {
+            None => 0,
+            Some(Time::NEVER) => -1,
+            Some(until) => i64::try_from(until.since(now).as_millis()).unwrap_or(i64::MAX),
+        })
     })
 }
 

@@ -47,3 +47,21 @@ impl From<Stat> for zkh_stat {
         }
     }
 }
+
+impl From<zkh_stat> for Stat {
+    fn from(stat: zkh_stat) -> Self {
+        Self {
+            czxid: stat.czxid,
+            mzxid: stat.mzxid,
+            ctime: stat.ctime,
+            mtime: stat.mtime,
+            version: stat.version,
+            cversion: stat.cversion,
+            aversion: stat.aversion,
+            ephemeral_owner: stat.ephemeral_owner,
+            data_length: stat.data_length,
+            num_children: stat.num_children,
+            pzxid: stat.pzxid,
+        }
+    }
+}

@@ -16,7 +16,7 @@ use super::revocation;
 use crate::client::{State, StateEvent};
 use crate::error::{Code, Error};
 use crate::mutant::{Mutant, mutated};
-use crate::proto::{Acl, EventType, MultiOp, Response};
+use crate::proto::{Acl, EventType, MultiOp, Request, Response};
 use crate::sync::Mutex as Locked;
 use crate::time::Time;
 use crate::zk::{BoxFuture, Watch, WatchEventKind, Zk};
@@ -127,10 +127,11 @@ impl Kept {
             Some(lease) => fate.renewed + lease,
             None => {
                 let view = self.zk.session();
-                if view.id == self.node.session {
-                    view.valid_until.unwrap_or_default()
-                } else {
-                    Time::default()
+                match view.valid_until {
+                    _ if view.id != self.node.session => Time::default(),
+                    // Nothing can be proven: it is believed until the connection goes.
+                    _ if view.without_lease && view.connected => Time::NEVER,
+                    proven => proven.unwrap_or_default(),
                 }
             }
         }
@@ -550,18 +551,23 @@ impl Keeper {
         let reads: Vec<_> = unwatched
             .iter()
             .map(|kept| {
-                let request = crate::proto::Request::GetData { path: kept.node.path.clone(), watch: true };
+                let request = Request::GetData { path: kept.node.path.clone(), watch: true };
                 zk.submit_watch(request, step(&zk, session))
             })
             .collect();
         // One whose companion is not there yet on this session cannot be renewed.
         let (whole, alone): (Vec<_>, Vec<_>) =
             nodes.into_iter().partition(|kept| !kept.is_persistent() || kept.has_companion_on(session));
-        let frames: Vec<_> = frames(&whole)
+        // A connection without transactions proves nothing; the watches tell of deletions all the same.
+        let provable = if zk.session().without_lease { Vec::new() } else { frames(&whole) };
+        let frames: Vec<_> = provable
             .into_iter()
             .map(|frame| {
-                let checks = frame.iter().map(|(_, check)| check.clone()).collect();
-                (zk.submit(crate::proto::Request::Multi(checks), step(&zk, session)), frame)
+                let mut renewal = Request::Multi(frame.iter().map(|(_, check)| check.clone()).collect());
+                if mutated(Mutant::SyncProves) {
+                    renewal = Request::Sync { path: "/".to_owned() };
+                }
+                (zk.submit(renewal, step(&zk, session)), frame)
             })
             .collect();
         for (kept, (read, watch)) in unwatched.iter().zip(reads) {
@@ -588,7 +594,11 @@ impl Keeper {
                     continue;
                 }
             };
-            let Response::Multi(results) = answer.response else { continue };
+            let results = match answer.response {
+                Response::Multi(results) => results,
+                _ if mutated(Mutant::SyncProves) => Vec::new(),
+                _ => continue,
+            };
             let failed =
                 results.iter().position(|r| r.err() != 0 && r.err() != Code::RUNTIME_INCONSISTENCY.number());
             match failed {

@@ -131,15 +131,24 @@ pub(super) enum Removal {
 }
 
 /// Removes a node of ours, however long that takes: it ends when the node is gone or its session is
-/// over. A deletion that was not answered is repeated only while the node with our czxid is there;
-/// `doubt` says that there was one before this call.
+/// over. `doubt` says that a deletion was sent before this call and not answered.
+///
+/// Then the node may be gone, its parent made anew, and the name another's. So a deletion is repeated only after a
+/// look at the czxid, behind a barrier that decides about the one before: a follower that lags would still show
+/// what is gone already. What is ours then goes by nobody's hand but ours.
 pub(super) async fn remove(zk: Arc<dyn Zk>, node: LockNode, mut doubt: bool) -> Removal {
     if let Some(companion) = node.companion.clone() {
         return persistent::remove(zk, node, companion, doubt).await;
     }
     let mut pause = Pause::new();
     loop {
-        let error = match zk.delete(&node.path, -1, step(&zk, node.session)).await {
+        let ours = if doubt { is_there(&zk, &node).await } else { Ok(true) };
+        let outcome = match ours {
+            Ok(true) => zk.delete(&node.path, -1, step(&zk, node.session)).await,
+            Ok(false) => return Removal::Deleted,
+            Err(error) => Err(error),
+        };
+        let error = match outcome {
             Ok(()) => return Removal::Deleted,
             Err(error) => error,
         };
@@ -152,21 +161,26 @@ pub(super) async fn remove(zk: Arc<dyn Zk>, node: LockNode, mut doubt: bool) -> 
                 return Removal::Refused(error);
             }
             _ if mutated(Mutant::RemovesOnce) => return Removal::Gone,
-            _ => {}
-        }
-        // Whoever finds the name taken by another node must leave that one alone.
-        while error.code() == Code::OUTCOME_UNKNOWN {
-            doubt = true;
-            match zk.exists(&node.path, step(&zk, node.session)).await {
-                Ok(Some(stat)) if stat.czxid == node.czxid || mutated(Mutant::CzxidNotCompared) => break,
-                Ok(_) => return Removal::Deleted,
-                Err(error) if is_session_over(&error) => return Removal::SessionOver,
-                Err(error) if !is_passing(&error) => return Removal::Refused(error),
-                Err(_) => pause.rest(&zk).await,
-            }
+            code => doubt |= code == Code::OUTCOME_UNKNOWN,
         }
         pause.rest(&zk).await;
     }
+}
+
+/// Whether the node is still there, and not another of its name.
+async fn is_there(zk: &Arc<dyn Zk>, node: &LockNode) -> Result<bool> {
+    if mutated(Mutant::CzxidNotCompared) {
+        return Ok(true);
+    }
+    let parent = path::parent(&node.path).unwrap_or("/");
+    let barrier = barrier(zk, parent, node.session);
+    let look = zk.exists(&node.path, step(zk, node.session));
+    match barrier.await {
+        Ok(_) => {}
+        Err(error) if error.code() == Code::NO_NODE => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    Ok(look.await?.is_some_and(|stat| stat.czxid == node.czxid))
 }
 
 /// Finds out whether a creation was applied whose answer did not come, and which node it made.
@@ -220,12 +234,14 @@ async fn look(zk: &Arc<dyn Zk>, parent: &str, id: &str, session: i64) -> Result<
     match barrier.await {
         Ok(_) => {}
         Err(error) if error.code() == Code::NO_NODE => return Ok(None),
+        // A lent connection without transactions: what is seen next may not be final.
+        Err(error) if error.code() == Code::UNSUPPORTED => {}
         Err(error) => return Err(error),
     }
     let mine: Vec<String> = match ephemerals.await {
         Ok(paths) => paths.into_iter().filter(|at| path::parent(at) == Some(parent)).collect(),
-        // Servers before 3.6 do not have it.
-        Err(error) if error.code() == Code::UNIMPLEMENTED => {
+        // Servers before 3.6 do not have it, nor do lent connections.
+        Err(error) if matches!(error.code(), Code::UNIMPLEMENTED | Code::UNSUPPORTED) => {
             match zk.children(parent, step(zk, session)).await {
                 Ok((names, _)) => names.iter().map(|name| path::join(parent, name)).collect(),
                 Err(error) if error.code() == Code::NO_NODE => return Ok(None),

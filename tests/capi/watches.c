@@ -223,8 +223,14 @@ static void without_gap(int rounds)
 
 /* ---- freeing ---- */
 
+static atomic_bool more_came;
+
 static void frees_itself(struct told *t)
 {
+    while (!atomic_load(&more_came)) {
+        struct timespec pause = {0, 1000000};
+        nanosleep(&pause, NULL);
+    }
     CHECK(zkh_watch_free(t->watch) == ZKH_OK);
     CHECK(t->destroyed == 0); /* Not while it is in use. */
     atomic_store(&t->freed, true);
@@ -238,8 +244,10 @@ static void freed_in_callback(void)
         struct told t = TOLD, behind = TOLD;
         t.inside = frees_itself;
         OK(zkh_client_watch(client, at("inside"), kinds[i], tell, &t, over, &t.watch, NULL, &err));
-        set(at("inside"), "1");
-        set(at("inside"), "2");
+        atomic_store(&more_came, false);
+        for (int n = 0; n < 20; n++)
+            set(at("inside"), "1");
+        atomic_store(&more_came, true); /* Several are due by now. */
         await_destroyed(&t);
         /* What came behind it is not told; a later watch tells that it came. */
         OK(zkh_client_watch(client, at("inside"), ZKH_WATCH_DATA, tell, &behind, over, &behind.watch, NULL, &err));

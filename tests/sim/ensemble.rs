@@ -516,6 +516,7 @@ impl Ensemble {
                 && logged.session != ADMIN
                 && !self.is_lock(path)
                 && self.truth.nodes.get(path).is_some_and(|node| node.owner != logged.session)
+                && !self.is_persistent_lock(path)
             {
                 self.seen.push(Seen::DeletedForeign { session: logged.session, path: path.clone() });
             }
@@ -537,6 +538,12 @@ impl Ensemble {
         }
     }
 
+    /// A persistent lock node of ours: no session owns it, and each may delete it whose client made it.
+    fn is_persistent_lock(&self, path: &str) -> bool {
+        path.rsplit('/').next().is_some_and(|name| name.starts_with("lock-"))
+            && self.truth.nodes.get(path).is_some_and(|node| node.owner == 0)
+    }
+
     /// Whether it is a lock's path, which belongs to all.
     fn is_lock(&self, path: &str) -> bool {
         self.guards.values().any(|lock| lock == path)
@@ -552,7 +559,8 @@ impl Ensemble {
             }
             Txn::Multi(changes) => changes,
             Txn::CloseSession => {
-                let owned = self.truth.ephemerals(logged.session).map(|path| self.truth.nodes[path].czxid);
+                let locks = self.truth.ephemerals(logged.session).filter(|path| !is_companion(path));
+                let owned = locks.map(|path| self.truth.nodes[path].czxid);
                 self.seen.extend(owned.map(|czxid| Seen::Removed { czxid, with_session: true }));
                 return;
             }
@@ -560,7 +568,7 @@ impl Ensemble {
         };
         for change in changes {
             match change {
-                Change::Delete { path } => {
+                Change::Delete { path } if !is_companion(path) => {
                     if let Some(node) = self.truth.nodes.get(path) {
                         self.seen.push(Seen::Removed { czxid: node.czxid, with_session: false });
                     }
@@ -816,6 +824,7 @@ impl Ensemble {
         if let Request::Delete { path, .. } = request
             && one_of_others(path)
             && !self.is_lock(path)
+            && !self.is_persistent_lock(path)
         {
             self.seen.push(Seen::DeletedThoughTold { session, path: path.clone() });
         }
@@ -1486,4 +1495,9 @@ fn show_response(response: Option<&Response>) -> String {
         }
         Some(_) => "ok".to_owned(),
     }
+}
+
+/// Whether it is a persistent lock's companion, which has the czxid of the lock that it was made with.
+fn is_companion(path: &str) -> bool {
+    path.rsplit('/').next().is_some_and(|name| name.starts_with("owner-"))
 }

@@ -10,6 +10,8 @@ pub enum Due {
     ForeignLeaves { all: bool },
     /// The leader ends this session.
     Expire { session: i64 },
+    /// The connection of this process breaks.
+    Break { process: usize },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,13 +36,15 @@ pub enum Kind {
     AdminDeletes,
     AdminResets,
     ForeignContender,
+    /// Somebody resets a lock, which the server refuses unless it is idle.
+    ResetIdle,
     ExpireSession,
 }
 
 use Kind::*;
 
 /// Each with how likely a seed has it, in percent, and its mean interval in ms.
-pub const KINDS: [(Kind, u32, u64); 21] = [
+pub const KINDS: [(Kind, u32, u64); 22] = [
     (CutConnection, 60, 300),
     (EndConnection, 30, 900),
     (HalfOpen, 30, 1500),
@@ -61,6 +65,7 @@ pub const KINDS: [(Kind, u32, u64); 21] = [
     (AdminDeletes, 12, 1500),
     (AdminResets, 12, 1500),
     (ForeignContender, 25, 700),
+    (ResetIdle, 20, 300),
     // A leader whose clock jumps.
     (ExpireSession, 25, 1000),
 ];

@@ -32,6 +32,8 @@ pub enum Dice {
     Process(usize),
     Interval(usize),
     Fault(usize, u32),
+    /// Which handles are persistent; 0 is the setup, the rest the processes.
+    Persistent(usize),
 }
 
 impl Schedule {
@@ -57,6 +59,7 @@ impl Schedule {
             Dice::Process(process) => (3, process as u64, 0),
             Dice::Interval(kind) => (4, kind as u64, 0),
             Dice::Fault(kind, nth) => (5, kind as u64, u64::from(nth)),
+            Dice::Persistent(which) => (6, which as u64, 0),
         };
         let mixed = [which, a, b].into_iter().fold(self.seed, |sum, part| scatter(sum ^ scatter(part)));
         fastrand::Rng::with_seed(mixed)

@@ -30,6 +30,12 @@ impl Clock {
         self.ahead + at.saturating_add_signed(signed * self.drift / 1_000_000)
     }
 
+    /// How long a time by this clock is in truth.
+    pub fn stretch(self, local: Micros) -> Micros {
+        let long = i128::from(local) * 1_000_000 / (1_000_000 + i128::from(self.drift));
+        Micros::try_from(long).expect("short")
+    }
+
     /// The first moment at which the clock shows `local`.
     pub fn global(self, local: Micros) -> Micros {
         let target = local.saturating_sub(self.ahead);

@@ -15,7 +15,8 @@ pub mod proxy;
 pub mod raw;
 pub mod zookeeper;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,25 @@ pub fn eventually<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Opti
         assert!(start.elapsed() < limit, "waited {limit:?} in vain for {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Cargo, on this package and in the target directory of the tests.
+///
+/// Without what cargo tells the tests about this package: build scripts of dependencies (ring's) ask for the same
+/// variables, and all would be built anew, now and by the next cargo that is not run by a test.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text == "OUT_DIR" || text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
+    if let Some(target) = option_env!("CARGO_TARGET_TMPDIR").and_then(|tmp| Path::new(tmp).parent()) {
+        cargo.env("CARGO_TARGET_DIR", target);
+    }
+    cargo
 }
 
 /// A name that no other test of this process or of another one that runs now has.

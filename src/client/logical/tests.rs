@@ -173,6 +173,48 @@ fn with_a_session_a_round_takes_no_longer_than_its_timeout() {
 }
 
 #[test]
+fn a_lone_server_that_takes_connections_before_it_serves_is_tried_again_while_it_has_the_session() {
+    let mut rig = Rig::connected("a:1", Options::default());
+    rig.lose();
+    // It is down for longer than the session timeout, and says so each time.
+    let begun = rig.now;
+    while rig.now < begun + ms(9000) {
+        rig.dial();
+        rig.logical.not_opened(rig.now, "refused", true);
+    }
+    let refused = rig.now;
+    let attempt = rig.dial();
+    rig.logical.opened(rig.now);
+    assert_eq!(attempt.deadline, rig.now + ms(2000), "a third of 6 s");
+    rig.advance(ms(2000));
+    assert!(!rig.logical.wants_transport());
+    rig.connect(&handshake(SESSION, 6000));
+    assert!(rig.now < refused + ms(6000));
+    assert_eq!(rig.logical.state(), State::Connected);
+}
+
+#[test]
+fn a_lone_server_whose_answers_do_not_come_is_not_asked_again_before_the_session_is_over_there() {
+    let mut rig = Rig::connected("a:1", Options { connect_timeout: ms(1000), ..Options::default() });
+    let heard = rig.now;
+    let mut greeted = Vec::new();
+    while greeted.len() < 20 {
+        rig.dial();
+        rig.logical.opened(rig.now);
+        greeted.push(rig.now);
+    }
+    // The server rounds up by at most half a timeout.
+    let late: Vec<_> = greeted.iter().filter(|at| **at > heard + ms(6000)).collect();
+    assert!(late.len() > 10);
+    for pair in greeted.windows(2).filter(|pair| pair[1] > heard + ms(6000)) {
+        assert!(pair[1] > pair[0] + ms(9000), "{:?} after the last", pair[1].since(pair[0]));
+    }
+    // An answer that comes after all is taken.
+    rig.feed(&handshake(SESSION, 6000));
+    assert_eq!(rig.logical.state(), State::Connected);
+}
+
+#[test]
 fn a_server_that_takes_the_connection_and_says_nothing_is_left_at_the_attempts_deadline() {
     let mut rig = Rig::new("a:1,b:1", Options::default());
     let first = rig.dial();
@@ -193,12 +235,12 @@ fn hosts_are_shuffled_by_the_seed_and_all_tried_in_turn() {
         let mut order = Vec::new();
         for _ in 0..5 {
             order.push(rig.dial().host.name);
-            rig.logical.not_opened(rig.now, "refused");
+            rig.logical.not_opened(rig.now, "refused", true);
         }
         let again: Vec<_> = (0..5)
             .map(|_| {
                 let name = rig.dial().host.name;
-                rig.logical.not_opened(rig.now, "refused");
+                rig.logical.not_opened(rig.now, "refused", true);
                 name
             })
             .collect();
@@ -227,7 +269,7 @@ fn the_first_round_has_no_pause_and_later_ones_grow_with_jitter_to_the_limit() {
                     (0, 0) | (_, 1) => assert_eq!(pause, ms(0)),
                     _ => rounds.push(pause),
                 }
-                rig.logical.not_opened(rig.now, "refused");
+                rig.logical.not_opened(rig.now, "refused", true);
             }
         }
         for (round, pause) in (1..).zip(&rounds) {
@@ -1106,6 +1148,6 @@ fn an_attempt_given_up_takes_no_transport_any_more() {
     rig.advance(ms(5000));
     rig.logical.opened(rig.now);
     assert!(!rig.logical.wants_transport());
-    rig.logical.not_opened(rig.now, "late");
+    rig.logical.not_opened(rig.now, "late", false);
     assert!(rig.logical.last_reason().is_some_and(|reason| reason.detail().contains("took too long")));
 }

@@ -109,6 +109,7 @@ impl Inner {
     async fn is_first_parent(&self, waiting: &mut Waiting, session: i64) -> Result<Option<bool>, Setback> {
         let above = path::parent(&self.path).unwrap_or("/");
         match waiting.with(self.zk.exists(above, step(&self.zk, session))).await? {
+            Ok(Some(_)) if mutated(Mutant::ParentAlwaysFirst) => Ok(Some(true)),
             Ok(Some(stat)) => {
                 // `cversion` counts what was created and what was deleted; a server begins with
                 // `/zookeeper`, which it did not count.

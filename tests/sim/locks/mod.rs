@@ -8,16 +8,16 @@ use crate::ensemble::Seen;
 use crate::faults::{Due, Kind as Fault};
 use crate::locked::Mutex as Locked;
 use crate::recipe::Recipe;
-use crate::schedule::Part;
+use crate::schedule::{Dice, Part};
 use crate::stage::Stage;
-use program::{History, Kind, Script, Slot};
+use program::{History, Kind, Script, Slot, release_what_is_gone};
 use promises::Call;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use zkhelper::proto::{CreateMode, MultiOp, Request};
-use zkhelper::{Client, LostHold, Mutex, MutexOptions, Strict};
+use zkhelper::{Client, LostHold, Mutex, MutexOptions, Persistent, Strict};
 
 const PATHS: [&str; 2] = ["/locks/a", "/b"];
 const GUARDED: [&str; 2] = ["/counts/a", "/counts/b"];
@@ -31,6 +31,7 @@ struct Handle {
     process: usize,
     path: usize,
     strict: Option<Strict>,
+    persistent: Option<Persistent>,
     slot: Slot,
     scripts: Vec<usize>,
     losses: UnboundedReceiver<LostHold>,
@@ -48,12 +49,24 @@ struct Gone {
     with_session: bool,
 }
 
+/// A hold in strict mode, by its token.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    path: usize,
+    /// How long its holder believes after a renewal, in true time.
+    lease: Micros,
+    /// It was released, by a holder that had it.
+    released: bool,
+}
+
 pub struct Locks {
     paths: usize,
     longest_hold: Micros,
     resets: u64,
     /// What handles are made with: default mode, strict mode, or several of them on one path.
     modes: Vec<Option<Strict>>,
+    /// What some of the handles in default mode are made with.
+    persistent: Option<Persistent>,
     /// Whether the numbers of a path are about to end, so that the lock may be refused.
     ending: bool,
     handles: Vec<Handle>,
@@ -61,6 +74,7 @@ pub struct Locks {
     calls: BTreeMap<(usize, u64), Call>,
     foreign: BTreeSet<String>,
     gone: BTreeMap<i64, Gone>,
+    held: BTreeMap<i64, Held>,
     written: BTreeSet<(usize, u64, i64)>,
     last_token: [i64; 2],
     overlaps: BTreeSet<(i64, i64)>,
@@ -73,33 +87,40 @@ impl Locks {
         let tick = stage.ensemble.tick / MS;
         let paths = if agenda.chance(25) { 2 } else { 1 };
         let longest_hold = *agenda.rng.choice(&[5 * MS, 100 * MS, 1000 * MS, 6000 * MS]).unwrap_or(&MS);
-        let mut strict = || {
-            let lease = Duration::from_millis(tick * agenda.rng.u64(1..=8));
+        let mut strict = |ticks: std::ops::RangeInclusive<u64>| {
+            let lease = Duration::from_millis(tick * agenda.rng.u64(ticks));
             let delay = lease * agenda.rng.u32(1..=2);
             Strict { lease, delay }
         };
-        let (one, other) = (strict(), strict());
+        let (one, short, long) = (strict(1..=8), strict(1..=2), strict(5..=8));
         let modes = match agenda.rng.u32(0..100) {
-            0..50 => vec![None],
-            50..75 => vec![Some(one)],
-            75..88 => vec![None, Some(one), Some(Strict { lease: one.delay, ..one })],
+            0..45 => vec![None],
+            45..70 => vec![Some(one)],
+            70..84 => vec![None, Some(one), Some(Strict { lease: one.delay, ..one })],
             // The path's delay is whose marker comes first; the others are refused.
-            _ => vec![Some(one), Some(other), None],
+            _ => vec![Some(short), Some(long)],
         };
-        let resets = if agenda.chance(10) { 20 } else { 0 };
+        // A reset makes the path forget its delay: it is not for clients that disagree on it.
+        let agrees = modes.iter().flatten().all(|mode| modes.iter().flatten().all(|m| m.delay == mode.delay));
+        let resets = if stage.plan.has(Fault::ResetIdle) && agrees { 20 } else { 0 };
         let ending = agenda.chance(5);
+        let mut rng = stage.schedule.rng(Dice::Persistent(0));
+        let lease = Duration::from_millis(tick * rng.u64(1..=8));
+        let persistent = (rng.u32(0..100) < 25).then_some(Persistent { lease });
         stage.outcome.strict = modes.iter().any(Option::is_some);
         Self {
             paths,
             longest_hold,
             resets,
             modes,
+            persistent,
             ending,
             handles: Vec::new(),
             histories: Vec::new(),
             calls: BTreeMap::new(),
             foreign: BTreeSet::new(),
             gone: BTreeMap::new(),
+            held: BTreeMap::new(),
             written: BTreeSet::new(),
             last_token: [0; 2],
             overlaps: BTreeSet::new(),
@@ -163,6 +184,7 @@ impl Locks {
         }
         drop(mutex);
         self.read_notes(stage, process);
+        self.let_go(handle);
         self.calls.retain(|_, call| call.handle != handle);
         Some(process)
     }
@@ -172,6 +194,7 @@ impl Locks {
         let process = self.handles[handle].process;
         stage.agenda.tell(|| format!("handle {handle} is closed"));
         self.handles[handle].closed = true;
+        self.let_go(handle);
         let mutex = self.handles[handle].slot.lock().clone();
         stage.set_now(process);
         if let Some(mutex) = mutex {
@@ -227,7 +250,7 @@ impl Locks {
         let mut found = Vec::new();
         for path in PATHS {
             for (_, name, _, owner) in stage.ensemble.contenders(path) {
-                if owner == 0 {
+                if owner == 0 && !name.starts_with("lock-") {
                     found.push(format!("{path}/{name}"));
                 }
             }
@@ -269,9 +292,12 @@ impl Recipe for Locks {
         let history = Arc::new(Locked::new(History { calm: self.calm, ..History::default() }));
         self.histories.resize_with(process, Arc::default);
         self.histories.push(Arc::clone(&history));
+        let mut rng = stage.schedule.rng(Dice::Persistent(1 + process));
         for _ in 0..stage.agenda.rng.usize(1..=3) {
             let path = stage.agenda.rng.usize(0..self.paths);
             let strict = *stage.agenda.rng.choice(&self.modes).unwrap_or(&None);
+            let chosen = rng.u32(0..100) < 60 && strict.is_none();
+            let persistent = self.persistent.filter(|_| chosen);
             let options = MutexOptions {
                 extra_lock_patterns: if stage.agenda.chance(10) {
                     vec!["-x-".to_owned()]
@@ -279,6 +305,7 @@ impl Recipe for Locks {
                     Vec::new()
                 },
                 strict,
+                persistent,
                 ..MutexOptions::default()
             };
             let mutex = Mutex::new(client, PATHS[path], options).expect("a valid path");
@@ -308,6 +335,7 @@ impl Recipe for Locks {
                 process,
                 path,
                 strict,
+                persistent,
                 slot,
                 scripts,
                 losses,
@@ -316,6 +344,14 @@ impl Recipe for Locks {
                 interrupted: 0,
                 ahead: false,
             });
+        }
+        if self.persistent.is_some() {
+            for path in PATHS {
+                let mutex = Mutex::new(client, path, MutexOptions::default()).expect("a valid path");
+                let tasks = &mut stage.processes[process].tasks;
+                let world = tasks.world.clone();
+                tasks.start(Box::pin(release_what_is_gone(world, Arc::clone(&history), mutex)));
+            }
         }
         stage.outcome.handles = self.handles.len();
     }
@@ -331,6 +367,13 @@ impl Recipe for Locks {
             }
             Fault::AdminResets => {
                 self.admin_resets(stage);
+                None
+            }
+            Fault::ResetIdle => {
+                let path = self.any_path(stage).to_owned();
+                if self.resets > 0 {
+                    stage.ensemble.admin(&mut stage.agenda, &Request::Delete { path, version: -1 });
+                }
                 None
             }
             Fault::ForeignContender => {

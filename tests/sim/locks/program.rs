@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use zkhelper::proto::MultiOp;
 use zkhelper::zk::OpOptions;
-use zkhelper::{Code, Error, Mutex, Zk};
+use zkhelper::{Code, Error, Mutex, Owner, Zk};
 
 /// When an acquire is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -263,5 +263,24 @@ impl Script {
         mutex.guarded(vec![MultiOp::SetData { path: self.guarded.clone(), data, version: -1 }]).await?;
         self.note(Note::Wrote { path: self.path, count, token });
         Ok(())
+    }
+}
+
+/// Releases the persistent locks of those that are gone, until none of any is left at the end.
+pub async fn release_what_is_gone(world: World, history: Arc<Locked<History>>, mutex: Mutex) {
+    let mut idle = 0;
+    while idle < 3 {
+        world.sleep(200 * MS + world.random_below(2000 * MS)).await;
+        let listed = match mutex.contenders().await {
+            Ok(listed) => listed,
+            Err(error) if error.code() == Code::CLOSED => return,
+            Err(_) => continue,
+        };
+        let persistent = listed.iter().any(|it| it.stat.ephemeral_owner == 0 && it.name.starts_with("lock-"));
+        idle = if history.lock().calm && !persistent { idle + 1 } else { 0 };
+        for gone in listed.iter().filter(|it| it.owner == Owner::Gone) {
+            // Somebody else may be at it, or its owner back.
+            let _ = mutex.release_dead(&gone.name).await;
+        }
     }
 }

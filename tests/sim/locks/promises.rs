@@ -1,7 +1,7 @@
 //! What the mutex promises, as docs/design.md numbers it, checked after every step.
 
 use super::program::{Kind, Note, PASSING, parse_guarded};
-use super::{CLEAN_UP, Gone, LAST_NUMBER, Locks, PATHS};
+use super::{CLEAN_UP, Gone, Held, LAST_NUMBER, Locks, PATHS};
 use crate::agenda::{MS, Micros};
 use crate::ensemble::{Seen, session_name};
 use crate::faults::Kind as Fault;
@@ -101,6 +101,9 @@ impl Locks {
                 if let Some(call) = self.calls.get_mut(&(process, call)) {
                     call.waiting = false;
                     call.releases = true;
+                    if let Some(held) = self.held.get_mut(&call.token) {
+                        held.released = true;
+                    }
                 }
             }
             Note::Released { call, outcome } => self.released(stage, process, call, outcome),
@@ -140,6 +143,7 @@ impl Locks {
         let contenders = stage.ensemble.contenders(PATHS[path]);
         let own = contenders.iter().position(|(_, _, czxid, _)| *czxid == token);
         self.nobody_else_believes(stage, handle, token);
+        self.nobody_else_might_believe(stage, process, handle, token);
         let last = self.last_token[path];
         // In default mode a late grant of a node that is gone is excused below.
         if token <= last && (own.is_some() || (self.handles[handle].strict.is_some() && !has_admin)) {
@@ -278,6 +282,7 @@ impl Locks {
         let Some(((process, _), call)) = other else { return };
         let older = if call.token < token { call.handle } else { handle };
         let strict = self.handles[older].strict.is_some();
+        let persistent = self.handles[older].persistent.is_some();
         if has_admin(stage) || (strict && stage.plan.has(Fault::ForeignContender)) {
             return;
         }
@@ -291,12 +296,49 @@ impl Locks {
         );
         if strict {
             stage.agenda.violate("M2s", text);
-        } else if !stage.plan.has(Fault::ExpireSession) {
+        } else if persistent || !stage.plan.has(Fault::ExpireSession) {
             stage.agenda.violate("M2", text);
         } else if self.overlaps.insert(pair) {
             stage.agenda.tell(|| format!("M2, excused by a server's clock: {text}"));
             stage.outcome.overlaps += 1;
             stage.outcome.longest_overlap = stage.outcome.longest_overlap.max(long);
+        }
+    }
+
+    /// The holds of a handle end cleanly, whoever had them.
+    pub(super) fn let_go(&mut self, handle: usize) {
+        for call in self.calls.values().filter(|call| call.handle == handle) {
+            if let Some(held) = self.held.get_mut(&call.token) {
+                held.released = true;
+            }
+        }
+    }
+
+    /// M2s: whoever had the lock before and did not release it may have renewed it until its node went,
+    /// and believes for its lease from then on, whether or not it still does.
+    fn nobody_else_might_believe(&mut self, stage: &mut Stage, process: usize, handle: usize, token: i64) {
+        let now = stage.agenda.now;
+        let path = self.handles[handle].path;
+        if !has_admin(stage) && !stage.plan.has(Fault::ForeignContender) {
+            for (other, held) in self.held.iter().filter(|(_, held)| held.path == path && !held.released) {
+                if let Some(gone) = self.gone.get(other)
+                    && now < gone.at + held.lease
+                {
+                    let early = (gone.at + held.lease - now) / MS;
+                    let what = format!(
+                        "{} is held by token {token:x} {early} ms before {other:x} has stopped believing",
+                        PATHS[path]
+                    );
+                    stage.agenda.violate("M2s", what);
+                }
+            }
+        }
+        if let Some(strict) = self.handles[handle].strict {
+            let lease = Micros::try_from(strict.lease.as_micros()).expect("short");
+            let lease = stage.processes[process].clock.stretch(lease);
+            // A handle that was closed on the way gave it back before it was told of it.
+            let released = self.handles[handle].closed;
+            self.held.insert(token, Held { path, lease, released });
         }
     }
 
@@ -350,6 +392,14 @@ impl Locks {
         let believer = self.calls.values().find(|call| call.token == token && call.believes(now));
         let Some(call) = believer else { return };
         let until = call.believes_until;
+        if self.handles[call.handle].persistent.is_some() {
+            // Only a release that has waited deletes it.
+            if until > at && !has_admin(stage) {
+                let what = format!("token {token:x} is believed in until {until}, it was released at {at}");
+                stage.agenda.violate("M2", what);
+            }
+            return;
+        }
         match self.handles[call.handle].strict {
             Some(strict) => {
                 let lease = Micros::try_from(strict.lease.as_micros()).expect("short");
@@ -410,8 +460,12 @@ impl Locks {
 
     /// M4, while the sessions live.
     pub(super) fn no_contender_is_left(&self, stage: &mut Stage) {
+        // Nobody is there to release what outlives its owner.
+        let deserted = stage.processes.iter().all(|process| process.dead || process.closing);
         for path in PATHS {
-            if let Some((_, name, czxid, owner)) = stage.ensemble.contenders(path).first() {
+            let contenders = stage.ensemble.contenders(path);
+            let left = contenders.iter().find(|(_, _, _, owner)| *owner != 0 || !deserted);
+            if let Some((_, name, czxid, owner)) = left {
                 let owner = session_name(*owner);
                 let what = format!(
                     "{path}/{name} (czxid {czxid:x}) of {owner} is left though nobody holds or wants it"

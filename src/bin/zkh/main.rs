@@ -1,5 +1,7 @@
 //! `zkh`: zkhelper on the command line.
 
+mod locks;
+
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -7,10 +9,22 @@ use zkhelper::embedded::{DEFAULT_TICK, Server};
 
 const USAGE: &str = "\
 usage: zkh server [--port N] [--tick MS]
+       zkh locks ADDRESS PATH
+       zkh revoke ADDRESS PATH NAME REASON
+       zkh release ADDRESS PATH NAME [--force CZXID]
 
   server        run an in-memory ZooKeeper server, for development and tests only
     --port N    the loopback port to listen on; 2181 if not given, 0 takes a free one
     --tick MS   session timeouts lie between 2 and 20 ticks; 2000 if not given
+
+  locks         who holds the lock at PATH and who waits for it, in the order of service: name, czxid (the
+                fencing token), whether the owner is living, gone or unknown, since when, on which host
+  revoke        asks the contender NAME to give the lock up; it is told the REASON, and decides
+  release       releases the persistent lock NAME if its owner is gone, after the time for which the owner may
+                still believe
+    --force C   releases it whatever its owner does, if its czxid is C: only where nobody relies on it any more
+
+ADDRESS is HOST:PORT, several with commas between them.
 ";
 
 fn main() -> ExitCode {
@@ -29,6 +43,9 @@ fn run(arguments: &[String]) -> Result<(), String> {
     let mut words = arguments.iter().map(String::as_str);
     match words.next() {
         Some("server") => {}
+        Some(command @ ("locks" | "revoke" | "release")) => {
+            return say(&locks::run(command, &words.collect::<Vec<_>>())?);
+        }
         Some("help" | "--help" | "-h") => return say(USAGE),
         Some(other) => return Err(format!("no such command: {other}\n{USAGE}")),
         None => return Err(format!("no command given\n{USAGE}")),

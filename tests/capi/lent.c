@@ -1,0 +1,496 @@
+/*
+ * Locks over a connection that the program lends: lent ADDRESS. Here it is another client of this library, in a
+ * program's it is that of another one.
+ */
+#include "check.h"
+#include <stdatomic.h>
+
+/* What a request under way needs when it is answered. */
+struct under_way {
+    zkh_call call;
+    zkh_lent_watch wanted;
+    zkh_watch armed;
+    int32_t operation;
+    size_t parts;
+    struct under_way *next;
+};
+
+static zkh_client driver, client;
+static const char *address;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct under_way *all;
+static atomic_int asked[ZKH_REQUEST_CHECK + 1], ends;
+static atomic_bool mute, loses_creates;
+
+static void answered_here(void *user_data, zkh_status status, const zkh_result *result, const zkh_error *error)
+{
+    struct under_way *u = user_data;
+    zkh_stat stat;
+    size_t len;
+    zkh_result_stat(result, &stat);
+    zkh_status done;
+    if (u->operation == ZKH_REQUEST_EXISTS && status == ZKH_OK && !zkh_result_exists(result))
+        status = ZKH_NO_NODE;
+    const char *place = strstr(zkh_error_message(error), "operation ");
+    if (status != ZKH_OK && u->operation == ZKH_REQUEST_MULTI && place != NULL) {
+        zkh_status statuses[64] = {0};
+        int failed = atoi(place + strlen("operation ")) - 1;
+        CHECK(u->parts <= 64);
+        for (size_t i = 0; i < u->parts; i++)
+            statuses[i] = (int)i < failed ? ZKH_OK : (int)i == failed ? status : ZKH_RUNTIME_INCONSISTENCY;
+        done = zkh_call_multi(u->call, statuses, NULL, NULL, u->parts, NULL);
+    } else if (u->operation == ZKH_REQUEST_CREATE && atomic_exchange(&loses_creates, false)) {
+        CHECK(status == ZKH_OK);
+        done = zkh_call_fail(u->call, ZKH_CONNECTION_LOSS, NULL);
+    } else if (status != ZKH_OK) {
+        done = zkh_call_fail(u->call, status, NULL);
+    } else if (u->operation == ZKH_REQUEST_GET) {
+        const void *data = zkh_result_data(result, &len);
+        done = zkh_call_data(u->call, data, len, &stat, NULL);
+    } else if (u->operation == ZKH_REQUEST_CHILDREN) {
+        const char *names[512];
+        CHECK(zkh_result_count(result) <= 512);
+        for (size_t i = 0; i < zkh_result_count(result); i++)
+            names[i] = zkh_result_name(result, i);
+        done = zkh_call_children(u->call, names, zkh_result_count(result), &stat, NULL);
+    } else if (u->operation == ZKH_REQUEST_MULTI) {
+        zkh_status statuses[64] = {0};
+        const char *paths[64] = {0};
+        zkh_stat stats[64];
+        CHECK(u->parts <= 64 && zkh_result_count(result) == u->parts);
+        for (size_t i = 0; i < u->parts; i++) {
+            paths[i] = zkh_result_path(zkh_result_at(result, i));
+            zkh_result_stat(zkh_result_at(result, i), &stats[i]);
+        }
+        done = zkh_call_multi(u->call, statuses, paths, stats, u->parts, NULL);
+    } else {
+        done = zkh_call_done(u->call, zkh_result_path(result), &stat, NULL);
+    }
+    CHECK(done == ZKH_OK || done == ZKH_BAD_HANDLE);
+}
+
+static void done_here(void *user_data, zkh_status status, int64_t value, const zkh_error *error)
+{
+    struct under_way *u = user_data;
+    (void)value, (void)error;
+    zkh_status done = status == ZKH_OK ? zkh_call_done(u->call, NULL, NULL, NULL) : zkh_call_fail(u->call, status, NULL);
+    CHECK(done == ZKH_OK || done == ZKH_BAD_HANDLE);
+}
+
+static void fires(void *user_data, int32_t event, const char *path)
+{
+    struct under_way *u = user_data;
+    (void)path;
+    zkh_status fired = zkh_lent_watch_fire(u->wanted, event, NULL);
+    CHECK(fired == ZKH_OK || fired == ZKH_BAD_HANDLE);
+}
+
+static zkh_acl acl_of(const zkh_request *q, size_t part)
+{
+    zkh_acl acl = {0};
+    const char *scheme, *id;
+    CHECK(zkh_acl_new(ZKH_ACL_EMPTY, &acl, NULL) == ZKH_OK);
+    for (size_t i = 0; zkh_request_acl(q, part, i, &scheme, &id) != 0; i++)
+        CHECK(zkh_acl_add(acl, zkh_request_acl(q, part, i, NULL, NULL), scheme, id, NULL) == ZKH_OK);
+    return acl;
+}
+
+static zkh_status transaction(const zkh_request *q, struct under_way *u)
+{
+    zkh_multi multi = {0};
+    CHECK(zkh_multi_new(&multi, NULL) == ZKH_OK);
+    u->parts = zkh_request_count(q);
+    for (size_t i = 0; i < u->parts; i++) {
+        const char *path = zkh_request_path(q, i);
+        size_t len;
+        const void *data = zkh_request_data(q, i, &len);
+        int64_t ttl_ms;
+        zkh_status s = ZKH_OK;
+        switch (zkh_request_part(q, i)) {
+        case ZKH_REQUEST_CREATE: {
+            zkh_acl acl = acl_of(q, i);
+            s = zkh_multi_create(multi, path, data, len, zkh_request_mode(q, i, &ttl_ms), 0, &acl, NULL);
+            zkh_acl_free(acl);
+            break;
+        }
+        case ZKH_REQUEST_DELETE: s = zkh_multi_delete(multi, path, zkh_request_version(q, i), NULL); break;
+        case ZKH_REQUEST_SET: s = zkh_multi_set(multi, path, data, len, zkh_request_version(q, i), NULL); break;
+        case ZKH_REQUEST_CHECK: s = zkh_multi_check(multi, path, zkh_request_version(q, i), NULL); break;
+        default: CHECK(!"a part of a transaction");
+        }
+        CHECK(s == ZKH_OK);
+    }
+    zkh_status s = zkh_multi_commit_async(driver, multi, answered_here, u, NULL, NULL, NULL);
+    zkh_multi_free(multi);
+    return s;
+}
+
+static void lends(void *user_data, zkh_call call, const zkh_request *q)
+{
+    CHECK(user_data == &ends);
+    struct under_way *u = calloc(1, sizeof *u);
+    CHECK(u != NULL);
+    u->call = call;
+    u->operation = zkh_request_operation(q);
+    u->wanted = zkh_request_watch(q);
+    pthread_mutex_lock(&lock);
+    u->next = all;
+    all = u;
+    pthread_mutex_unlock(&lock);
+    atomic_fetch_add(&asked[u->operation], 1);
+    if (atomic_load(&mute))
+        return;
+    const char *path = zkh_request_path(q, 0);
+    int32_t version = zkh_request_version(q, 0), kind = 0;
+    size_t len;
+    const void *data = zkh_request_data(q, 0, &len);
+    int64_t ttl_ms;
+    zkh_status s;
+    switch (u->operation) {
+    case ZKH_REQUEST_CREATE: {
+        zkh_acl acl = acl_of(q, 0);
+        int32_t mode = zkh_request_mode(q, 0, &ttl_ms);
+        s = zkh_client_create_async(driver, path, data, len, mode, ttl_ms, &acl, answered_here, u, NULL, NULL, NULL);
+        zkh_acl_free(acl);
+        break;
+    }
+    case ZKH_REQUEST_DELETE: s = zkh_client_delete_async(driver, path, version, done_here, u, NULL, NULL, NULL); break;
+    case ZKH_REQUEST_SET:
+        s = zkh_client_set_async(driver, path, data, len, version, answered_here, u, NULL, NULL, NULL);
+        break;
+    case ZKH_REQUEST_SYNC: s = zkh_client_sync_async(driver, path, done_here, u, NULL, NULL, NULL); break;
+    case ZKH_REQUEST_MULTI: s = transaction(q, u); break;
+    default:
+        kind = u->operation == ZKH_REQUEST_GET      ? ZKH_WATCH_DATA
+               : u->operation == ZKH_REQUEST_EXISTS ? ZKH_WATCH_EXISTS
+                                                    : ZKH_WATCH_CHILDREN;
+        if (u->wanted.id != 0)
+            s = zkh_client_watch_async(driver, path, kind, fires, u, NULL, &u->armed, answered_here, u, NULL, NULL, NULL);
+        else if (kind == ZKH_WATCH_DATA)
+            s = zkh_client_get_async(driver, path, answered_here, u, NULL, NULL, NULL);
+        else if (kind == ZKH_WATCH_EXISTS)
+            s = zkh_client_exists_async(driver, path, answered_here, u, NULL, NULL, NULL);
+        else
+            s = zkh_client_children_async(driver, path, answered_here, u, NULL, NULL, NULL);
+    }
+    CHECK(s == ZKH_OK);
+}
+
+static void is_over(void *user_data)
+{
+    atomic_fetch_add((atomic_int *)user_data, 1);
+}
+
+static zkh_lend table(bool with_multi)
+{
+    zkh_lend lend = {0};
+    OK(zkh_lend_new(&lend, &err));
+    for (int32_t operation = ZKH_REQUEST_CREATE; operation <= ZKH_REQUEST_SYNC; operation++)
+        if (with_multi || operation != ZKH_REQUEST_MULTI)
+            OK(zkh_lend_set(lend, operation, lends, &err));
+    return lend;
+}
+
+static void connected(void)
+{
+    OK(zkh_client_lent_state(client, ZKH_STATE_CONNECTED, zkh_client_session_id(driver), 10000, &err));
+}
+
+static void begin(bool with_multi, int64_t operation_timeout_ms)
+{
+    zkh_client_options options = {0};
+    zkh_lend lend = table(with_multi);
+    OK(zkh_client_connect(address, NULL, &driver, &err));
+    OK(zkh_client_options_new(&options, &err));
+    OK(zkh_client_options_set_operation_timeout_ms(options, operation_timeout_ms, &err));
+    OK(zkh_client_options_set_renew_interval_ms(options, 50, &err));
+    OK(zkh_client_lend(lend, &options, &ends, is_over, &client, &err));
+    CHECK(zkh_client_options_free(options) == ZKH_OK && zkh_lend_free(lend) == ZKH_OK);
+    CHECK(zkh_client_state(client) == ZKH_STATE_CONNECTING && zkh_client_session_id(client) == 0);
+}
+
+/* The lent connection is the driver's: it goes last. */
+static void end(void)
+{
+    int before = atomic_load(&ends);
+    CHECK(zkh_client_free(client) == ZKH_OK);
+    while (atomic_load(&ends) == before)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    OK(zkh_client_close(driver, -1, &err));
+    CHECK(zkh_client_free(driver) == ZKH_OK);
+    while (all != NULL) {
+        struct under_way *u = all;
+        all = u->next;
+        if (u->armed.id != 0)
+            CHECK(zkh_watch_free(u->armed) == ZKH_OK);
+        free(u);
+    }
+    CHECK(atomic_load(&ends) == before + 1);
+}
+
+static atomic_int losses;
+
+static void lost(void *user_data, int64_t token, int32_t reason)
+{
+    (void)token;
+    atomic_store((atomic_int *)user_data, reason);
+}
+
+static void await_loss(int32_t reason)
+{
+    while (atomic_load(&losses) == 0)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    CHECK(atomic_load(&losses) == reason);
+    atomic_store(&losses, 0);
+}
+
+static void await_asked(int32_t operation, int more)
+{
+    int enough = atomic_load(&asked[operation]) + more;
+    while (atomic_load(&asked[operation]) < enough)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+/* The answer to the creation of a lock node is lost: the node is found again, and none is left behind. */
+static void lost_answer(zkh_mutex mutex, const char *path)
+{
+    zkh_result *r = NULL;
+    atomic_store(&loses_creates, true);
+    OK(zkh_mutex_lock(mutex, -1, NULL, &err));
+    CHECK(zkh_mutex_is_held(mutex) && !atomic_load(&loses_creates));
+    OK(zkh_client_children(driver, path, &r, &err));
+    CHECK(zkh_result_count(r) == 1);
+    zkh_result_free(r);
+    OK(zkh_mutex_unlock(mutex, &err));
+    OK(zkh_client_children(driver, path, &r, &err));
+    CHECK(zkh_result_count(r) == 0);
+    zkh_result_free(r);
+}
+
+/* It excludes, and is excluded by, a client with a connection of its own; and its losses are told. */
+static void locks(void)
+{
+    zkh_client own = {0};
+    zkh_mutex here = {0}, there = {0}, strict = {0};
+    zkh_mutex_options options = {0};
+    struct outcome waiting = OUTCOME, granted = OUTCOME;
+    zkh_result *r = NULL;
+    char path[160];
+    begin(true, 15000);
+    OK(zkh_client_connect(address, NULL, &own, &err));
+    OK(zkh_mutex_new(client, "/lent/lock", NULL, &here, &err));
+    OK(zkh_mutex_new(own, "/lent/lock", NULL, &there, &err));
+    OK(zkh_mutex_on_lost(here, lost, &losses, NULL, &err));
+    /* It waits for the connection. */
+    OK(zkh_mutex_lock_async(here, -1, "over a lent connection", done, &waiting, destroy, NULL, &err));
+    connected();
+    CHECK(await(&waiting) == ZKH_OK && waiting.value > 0 && zkh_mutex_token(here) == waiting.value);
+    CHECK(zkh_client_state(client) == ZKH_STATE_CONNECTED && zkh_mutex_is_held(here));
+    CHECK(zkh_mutex_valid_ms(here) > 0 && zkh_mutex_valid_ms(here) <= 10000);
+    FAILS(zkh_mutex_lock(there, 0, NULL, &err), ZKH_TIMEOUT, "/lent/lock");
+    await_asked(ZKH_REQUEST_MULTI, 5); /* It is renewed. */
+    CHECK(zkh_mutex_is_held(here));
+    OK(zkh_mutex_unlock(here, &err));
+    OK(zkh_mutex_lock(there, -1, NULL, &err));
+    OK(zkh_mutex_lock_async(here, -1, NULL, done, &granted, destroy, NULL, &err));
+    FAILS(zkh_mutex_lock(here, 50, NULL, &err), ZKH_TIMEOUT, "");
+    OK(zkh_mutex_unlock(there, &err));
+    CHECK(await(&granted) == ZKH_OK && granted.value > waiting.value);
+
+    /* Somebody deletes its node. */
+    OK(zkh_client_children(own, "/lent/lock", &r, &err));
+    CHECK(zkh_result_count(r) == 1);
+    snprintf(path, sizeof path, "/lent/lock/%s", zkh_result_name(r, 0));
+    zkh_result_free(r);
+    OK(zkh_client_delete(own, path, -1, &err));
+    await_loss(ZKH_LOSS_NODE_DELETED);
+    FAILS(zkh_mutex_unlock(here, &err), ZKH_LOCK_LOST, "/lent/lock");
+
+    lost_answer(here, "/lent/lock");
+
+    /* Strict, too. */
+    OK(zkh_mutex_options_new(&options, &err));
+    OK(zkh_mutex_options_set_strict(options, 5000, 5000, &err));
+    OK(zkh_mutex_new(client, "/lent/strict", &options, &strict, &err));
+    OK(zkh_mutex_lock(strict, -1, NULL, &err));
+    CHECK(zkh_mutex_is_held(strict) && zkh_mutex_valid_ms(strict) <= 5000);
+    OK(zkh_mutex_unlock(strict, &err));
+    CHECK(zkh_mutex_free(strict) == ZKH_OK && zkh_mutex_options_free(options) == ZKH_OK);
+
+    /* The session goes. */
+    OK(zkh_mutex_lock(here, -1, NULL, &err));
+    OK(zkh_client_lent_state(client, ZKH_STATE_SUSPENDED, 0, 0, &err));
+    CHECK(zkh_mutex_is_held(here) && zkh_client_state(client) == ZKH_STATE_SUSPENDED);
+    OK(zkh_client_lent_state(client, ZKH_STATE_LOST, 0, 0, &err));
+    await_loss(ZKH_LOSS_SESSION_OVER);
+    CHECK(!zkh_mutex_is_held(here) && zkh_client_session_id(client) == 0);
+    connected();
+    CHECK(zkh_mutex_free(here) == ZKH_OK && zkh_mutex_free(there) == ZKH_OK);
+    OK(zkh_client_close(own, -1, &err));
+    CHECK(zkh_client_free(own) == ZKH_OK);
+    end();
+}
+
+/* Without transactions a lock is believed until the connection goes, and that this cannot be known is said. */
+static void without_transactions(void)
+{
+    zkh_mutex mutex = {0}, strict = {0};
+    zkh_mutex_options options = {0};
+    begin(false, 15000);
+    connected();
+    OK(zkh_mutex_new(client, "/lent/simple", NULL, &mutex, &err));
+    OK(zkh_mutex_on_lost(mutex, lost, &losses, NULL, &err));
+    OK(zkh_mutex_lock(mutex, -1, NULL, &err));
+    CHECK(zkh_mutex_is_held(mutex) && zkh_mutex_valid_ms(mutex) == -1 && zkh_mutex_token(mutex) > 0);
+    OK(zkh_mutex_unlock(mutex, &err));
+    CHECK(zkh_mutex_valid_ms(mutex) == 0);
+    lost_answer(mutex, "/lent/simple");
+    OK(zkh_mutex_lock(mutex, -1, NULL, &err));
+    OK(zkh_client_lent_state(client, ZKH_STATE_SUSPENDED, 0, 0, &err));
+    await_loss(ZKH_LOSS_LEASE_RAN_OUT);
+    CHECK(!zkh_mutex_is_held(mutex));
+    connected();
+    CHECK(!zkh_mutex_is_held(mutex));
+    OK(zkh_mutex_options_new(&options, &err));
+    OK(zkh_mutex_options_set_strict(options, 5000, 5000, &err));
+    FAILS(zkh_mutex_new(client, "/lent/strict-simple", &options, &strict, &err), ZKH_UNSUPPORTED, "/lent/strict-simple");
+    CHECK(strict.id == 0 && zkh_mutex_options_free(options) == ZKH_OK);
+    CHECK(zkh_mutex_free(mutex) == ZKH_OK && atomic_load(&asked[ZKH_REQUEST_CHECK]) == 0);
+    end();
+}
+
+/* What the program does not answer, or answers wrongly, twice or too late. */
+static void answers(void)
+{
+    zkh_result *r = NULL;
+    zkh_stat stat = {.czxid = 5};
+    zkh_op op = {0};
+    struct outcome get = OUTCOME, create = OUTCOME, children = OUTCOME, gone = OUTCOME;
+    const char *names[] = {"a", "\xff"};
+    begin(true, 200);
+    FAILS(zkh_client_get(client, "/", &r, &err), ZKH_NOT_SENT, "no server was connected");
+    connected();
+    OK(zkh_client_get(client, "/", &r, &err));
+    zkh_result_free(r);
+    FAILS(zkh_client_get(client, "/lent/none", &r, &err), ZKH_NO_NODE, "/lent/none");
+    FAILS(zkh_client_get(client, "//", &r, &err), ZKH_BAD_PATH, "");
+    atomic_store(&mute, true);
+    FAILS(zkh_client_get(client, "/", &r, &err), ZKH_OPERATION_TIMEOUT, "get");
+    FAILS(zkh_call_data(all->call, "", 0, &stat, &err), ZKH_BAD_HANDLE, "was freed");
+    FAILS(zkh_client_set(client, "/", "", 0, -1, &r, &err), ZKH_OUTCOME_UNKNOWN, "set");
+    zkh_client_options long_time = {0};
+    OK(zkh_client_options_new(&long_time, &err));
+    OK(zkh_client_options_set_operation_timeout_ms(long_time, 600000, &err));
+    zkh_client patient = {0};
+    zkh_lend lend = table(true);
+    OK(zkh_client_lend(lend, &long_time, &ends, is_over, &patient, &err));
+    OK(zkh_client_lent_state(patient, ZKH_STATE_CONNECTED, 1, 10000, &err));
+    CHECK(zkh_client_options_free(long_time) == ZKH_OK && zkh_lend_free(lend) == ZKH_OK);
+
+    int before = atomic_load(&asked[ZKH_REQUEST_GET]);
+    OK(zkh_client_get_async(patient, "/x", answered, &get, destroy, NULL, &err));
+    while (atomic_load(&asked[ZKH_REQUEST_GET]) == before)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    zkh_call call = all->call;
+    FAILS(zkh_call_done(call, "/x", &stat, &err), ZKH_BAD_ARGUMENT, "a get is not completed in this way");
+    FAILS(zkh_call_children(call, names, 1, &stat, &err), ZKH_BAD_ARGUMENT, "a get is not");
+    FAILS(zkh_call_multi(call, NULL, NULL, NULL, 0, &err), ZKH_BAD_ARGUMENT, "a get is not");
+    FAILS(zkh_call_data(call, NULL, 3, &stat, &err), ZKH_BAD_ARGUMENT, "data is a null pointer");
+    FAILS(zkh_call_data(call, "abc", 3, NULL, &err), ZKH_BAD_ARGUMENT, "stat is a null pointer");
+    FAILS(zkh_call_fail(call, 0, &err), ZKH_BAD_ARGUMENT, "reason is 0");
+    CHECK(destroyed(&get) == 0);
+    OK(zkh_call_data(call, "abc", 3, &stat, &err));
+    CHECK(await(&get) == ZKH_OK && strcmp(get.data, "abc") == 0 && get.stat.czxid == 5);
+    FAILS(zkh_call_data(call, "abc", 3, &stat, &err), ZKH_BAD_HANDLE, "was freed");
+    FAILS(zkh_call_fail((zkh_call){0}, -4, &err), ZKH_BAD_HANDLE, "is null");
+
+    before = atomic_load(&asked[ZKH_REQUEST_CREATE]);
+    OK(zkh_client_create_async(patient, "/x", "", 0, 0, 0, NULL, answered, &create, destroy, &op, &err));
+    while (atomic_load(&asked[ZKH_REQUEST_CREATE]) == before)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    FAILS(zkh_call_done(all->call, NULL, &stat, &err), ZKH_BAD_ARGUMENT, "path is a null pointer");
+    FAILS(zkh_call_done(all->call, "/x", NULL, &err), ZKH_BAD_ARGUMENT, "stat is a null pointer");
+    OK(zkh_call_fail(all->call, ZKH_CONNECTION_LOSS, &err));
+    CHECK(await(&create) == ZKH_OUTCOME_UNKNOWN && strcmp(create.path, "/x") == 0);
+
+    before = atomic_load(&asked[ZKH_REQUEST_CHILDREN]);
+    OK(zkh_client_children_async(patient, "/x", answered, &children, destroy, NULL, &err));
+    OK(zkh_client_exists_async(patient, "/y", answered, &gone, destroy, NULL, &err));
+    while (atomic_load(&asked[ZKH_REQUEST_CHILDREN]) == before || all->operation != ZKH_REQUEST_EXISTS)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    FAILS(zkh_call_children(all->next->call, names, 2, &stat, &err), ZKH_BAD_UTF8, "name");
+    FAILS(zkh_call_children(all->next->call, NULL, 2, &stat, &err), ZKH_BAD_ARGUMENT, "names");
+    OK(zkh_call_children(all->next->call, names, 1, &stat, &err));
+    CHECK(await(&children) == ZKH_OK && children.value == 1);
+    /* The program's connection ends: what it did not answer does too. */
+    OK(zkh_client_close(patient, -1, &err));
+    FAILS(zkh_client_lent_state(patient, ZKH_STATE_CONNECTED, 1, 10000, &err), ZKH_CLOSED, "");
+    FAILS(zkh_client_get(patient, "/", &r, &err), ZKH_CLOSED, "");
+    OK(zkh_call_fail(all->call, ZKH_CLOSED, &err));
+    CHECK(await(&gone) == ZKH_CLOSED);
+    CHECK(zkh_client_free(patient) == ZKH_OK);
+    atomic_store(&mute, false);
+    while (atomic_load(&ends) < 3)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    end();
+}
+
+static void fires_for(void *user_data, int32_t event, const char *path)
+{
+    CHECK(strcmp(path, "/lent/watched") == 0);
+    atomic_store((atomic_int *)user_data, event);
+}
+
+static void watches_and_refusals(void)
+{
+    zkh_lend lend = {77}, empty = {0};
+    zkh_client c = {77};
+    zkh_watch watch = {0};
+    atomic_int seen = 0, none = 0;
+    zkh_result *r = NULL;
+    begin(true, 15000);
+    connected();
+    OK(zkh_client_watch(client, "/lent/watched", ZKH_WATCH_EXISTS, fires_for, &seen, NULL, &watch, &r, &err));
+    CHECK(!zkh_result_exists(r));
+    zkh_result_free(r);
+    OK(zkh_client_create(driver, "/lent/watched", "", 0, ZKH_CREATE_EPHEMERAL, 0, NULL, NULL, &err));
+    while (atomic_load(&seen) == 0)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    CHECK(atomic_load(&seen) == ZKH_EVENT_CREATED && zkh_watch_free(watch) == ZKH_OK);
+    FAILS(zkh_client_watch(client, "/", ZKH_WATCH_PERSISTENT, fires_for, NULL, NULL, &watch, NULL, &err), ZKH_UNSUPPORTED,
+          "lent");
+    FAILS(zkh_client_get_acl(client, "/", &r, &err), ZKH_UNSUPPORTED, "getACL");
+    FAILS(zkh_client_add_auth(client, "digest", "a:b", 3, &err), ZKH_UNSUPPORTED, "lent");
+    FAILS(zkh_lent_watch_fire((zkh_lent_watch){0}, ZKH_EVENT_CREATED, &err), ZKH_BAD_HANDLE, "is null");
+    FAILS(zkh_lent_watch_fire((zkh_lent_watch){0}, 5, &err), ZKH_BAD_ARGUMENT, "what is 5");
+
+    FAILS(zkh_client_lent_state(client, ZKH_STATE_CONNECTING, 0, 0, &err), ZKH_BAD_ARGUMENT, "state is 1");
+    FAILS(zkh_client_lent_state(client, ZKH_STATE_CONNECTED, 0, 10000, &err), ZKH_BAD_ARGUMENT, "session_id is 0");
+    FAILS(zkh_client_lent_state(client, ZKH_STATE_CONNECTED, 5, 0, &err), ZKH_BAD_ARGUMENT, "session_timeout_ms 0");
+    FAILS(zkh_client_lent_state(driver, ZKH_STATE_LOST, 0, 0, &err), ZKH_BAD_ARGUMENT, "connection of its own");
+    FAILS(zkh_lend_new(NULL, &err), ZKH_BAD_ARGUMENT, "lend is a null pointer");
+    OK(zkh_lend_new(&lend, &err));
+    FAILS(zkh_lend_set(lend, ZKH_REQUEST_CHECK, lends, &err), ZKH_BAD_ARGUMENT, "operation is 9");
+    FAILS(zkh_lend_set(lend, 0, lends, &err), ZKH_BAD_ARGUMENT, "operation is 0");
+    FAILS(zkh_client_lend(lend, NULL, &none, is_over, &c, &err), ZKH_BAD_ARGUMENT, "ZKH_REQUEST_CREATE is not set");
+    CHECK(c.id == 0 && atomic_load(&none) == 1);
+    FAILS(zkh_client_lend(empty, NULL, &none, is_over, &c, &err), ZKH_BAD_HANDLE, "the zkh_lend is null");
+    CHECK(atomic_load(&none) == 2 && zkh_lend_free(lend) == ZKH_OK && zkh_lend_free(lend) == ZKH_BAD_HANDLE);
+    CHECK(zkh_request_operation(NULL) == 0 && zkh_request_count(NULL) == 0 && zkh_request_path(NULL, 0) == NULL);
+    CHECK(zkh_request_watch(NULL).id == 0 && zkh_request_data(NULL, 0, NULL) == NULL && zkh_request_part(NULL, 0) == 0);
+    CHECK(zkh_request_version(NULL, 0) == -1 && zkh_request_mode(NULL, 0, NULL) == 0);
+    CHECK(zkh_request_acl(NULL, 0, 0, NULL, NULL) == 0);
+    end();
+}
+
+int main(int argc, char **argv)
+{
+    CHECK(argc > 1);
+    address = argv[1];
+    locks();
+    without_transactions();
+    answers();
+    watches_and_refusals();
+    printf("the lent connection carried them\n");
+    return 0;
+}
