@@ -42,6 +42,9 @@ look() {
         have c++ || missing="$missing g++"
         have clang || missing="$missing clang libclang-rt-dev"
         have valgrind || missing="$missing valgrind"
+        # A project of somebody else's that is built with the installed library, and the reference.
+        have cmake || missing="$missing cmake"
+        have doxygen || missing="$missing doxygen"
         have openssl || missing="$missing openssl"
         have mvn || missing="$missing maven"
         # The foreign clients of tests/interop, and kazoo as the control of tests/faults.

@@ -70,6 +70,13 @@ public:
         return set(zkh_client_options_set_connect_timeout_ms, ms(time));
     }
 
+    /// How long a connection may be silent before another one is made; never more than two thirds of the session timeout,
+    /// which is the default.
+    client_options &max_silence(std::chrono::milliseconds time)
+    {
+        return set(zkh_client_options_set_max_silence_ms, ms(time));
+    }
+
     /// The deadline of operations. Default 15 s.
     client_options &operation_timeout(std::chrono::milliseconds time)
     {

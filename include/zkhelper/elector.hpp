@@ -169,6 +169,69 @@ struct election_callbacks {
     std::function<void(const error &why)> over;
 };
 
+/// How the task of a term ended.
+enum class task_end : std::int32_t {
+    done = ZKH_TASK_DONE,               ///< Well: the elector stands again.
+    failed = ZKH_TASK_FAILED,           ///< The elector stands again after a pause.
+    interrupted = ZKH_TASK_INTERRUPTED, ///< The election is over for this elector.
+};
+
+/// A term of elector::run_async(), which lasts until its task calls end(). The end of an object that was not ended is
+/// the end of a task that failed.
+class running_term {
+public:
+    /// None.
+    running_term() = default;
+    /// Takes the term over.
+    running_term(running_term &&other) noexcept
+        : term_(std::exchange(other.term_, zkh_term{})), token_(std::exchange(other.token_, 0))
+    {
+    }
+    /// The same; the one before has failed.
+    running_term &operator=(running_term &&other) noexcept
+    {
+        running_term taken(std::move(other));
+        std::swap(term_, taken.term_);
+        std::swap(token_, taken.token_);
+        return *this;
+    }
+    running_term(const running_term &) = delete;
+    running_term &operator=(const running_term &) = delete;
+    /// Ends the term as failed, if it was not ended.
+    ~running_term()
+    {
+        if (term_.id != 0)
+            zkh_term_end(term_, ZKH_TASK_FAILED, nullptr);
+    }
+
+    /// The fencing token: greater than that of every earlier leader.
+    [[nodiscard]] std::int64_t token() const noexcept { return token_; }
+
+    /// Ends the term: the work of its task is over for certain, and the next leader may start at once.
+    void end(task_end how = task_end::done)
+    {
+        detail::call(zkh_term_end, std::exchange(term_, zkh_term{}), static_cast<std::int32_t>(how));
+    }
+
+private:
+    friend class elector;
+
+    running_term(zkh_term term, std::int64_t token) noexcept : term_(term), token_(token) {}
+
+    zkh_term term_{};
+    std::int64_t token_ = 0;
+};
+
+/// What elector::run_async() calls. The rules of zkh::callback hold for all three.
+struct task_callbacks {
+    /// A term begins: the task goes on until the term is ended, at least for this long if nothing renews it further.
+    std::function<void(running_term term, std::chrono::milliseconds valid_for)> begin;
+    /// The task has to end. At most once a term, after `begin`, and by the grace at the latest.
+    std::function<void(std::int64_t token, stop_reason reason)> stop;
+    /// The election is over for this elector; called once, after all others.
+    std::function<void(const error &why)> over;
+};
+
 /// A part in an election: one leads among all that take part, from any language and any machine. Any number of threads may
 /// use one at once; it leads in one term at a time. Its end closes it, and waits for the task and every callback.
 class elector : public detail::owner<zkh_elector, zkh_elector_free> {
@@ -209,6 +272,16 @@ public:
         auto *state = new started{std::move(callbacks)};
         detail::call(zkh_elector_start, handle(), &started::elected, deposed, &started::over,
                      static_cast<void *>(state), &detail::destroy<started>);
+    }
+
+    /// The same as run(), without a thread that waits: a term lasts until running_term::end().
+    void run_async(task_callbacks callbacks) const
+    {
+        if (!callbacks.begin || !callbacks.stop || !callbacks.over)
+            throw error(errc::bad_argument, "the callback begin, stop or over is empty: BAD_ARGUMENT");
+        auto *state = new tasks{std::move(callbacks)};
+        detail::call(zkh_elector_run_async, handle(), &tasks::begin, &tasks::stop, &tasks::over,
+                     static_cast<void *>(state), &detail::destroy<tasks>);
     }
 
     /// Ends the election for this elector with errc::interrupted: a candidacy at once, a term once its task has ended,
@@ -382,6 +455,31 @@ private:
         static void over(void *self, zkh_status status, std::int64_t, const zkh_error *why) noexcept
         {
             detail::contain("over", [&] { static_cast<started *>(self)->callbacks.over(error(status, why)); });
+        }
+    };
+
+    struct tasks {
+        task_callbacks callbacks;
+
+        static void begin(void *self, zkh_term term, std::int64_t token, std::int64_t valid_ms) noexcept
+        {
+            detail::contain("begin", [&] {
+                // Whatever happens, the term is ended.
+                running_term owned(term, token);
+                static_cast<tasks *>(self)->callbacks.begin(std::move(owned), std::chrono::milliseconds(valid_ms));
+            });
+        }
+
+        static void stop(void *self, std::int64_t token, std::int32_t reason) noexcept
+        {
+            detail::contain("stop", [&] {
+                static_cast<tasks *>(self)->callbacks.stop(token, static_cast<stop_reason>(reason));
+            });
+        }
+
+        static void over(void *self, zkh_status status, std::int64_t, const zkh_error *why) noexcept
+        {
+            detail::contain("over", [&] { static_cast<tasks *>(self)->callbacks.over(error(status, why)); });
         }
     };
 

@@ -127,8 +127,10 @@ inline std::error_code make_error_code(errc code) noexcept
 
 } // namespace zkh
 
-/// `e.code() == zkh::errc::timeout` compiles.
+/// @cond
+// `e.code() == zkh::errc::timeout` compiles.
 template <> struct std::is_error_code_enum<zkh::errc> : std::true_type {};
+/// @endcond
 
 namespace zkh {
 

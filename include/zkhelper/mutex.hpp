@@ -84,6 +84,7 @@ class [[nodiscard]] lock_guard {
 public:
     /// Holds none.
     lock_guard() = default;
+    /// Takes over what the other holds.
     lock_guard(lock_guard &&other) noexcept
         : mutex_(std::exchange(other.mutex_, zkh_mutex{})), token_(std::exchange(other.token_, 0))
     {

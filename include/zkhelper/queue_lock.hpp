@@ -47,6 +47,7 @@ class [[nodiscard]] queue_guard {
 public:
     /// Holds none.
     queue_guard() = default;
+    /// Takes over what the other holds.
     queue_guard(queue_guard &&other) noexcept
         : lock_(std::exchange(other.lock_, zkh_queue_lock{})), token_(std::exchange(other.token_, 0))
     {

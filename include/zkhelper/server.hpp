@@ -63,6 +63,10 @@ public:
     /// Cuts it off from an imagined quorum, or lets it join again: isolated, it answers pings and reads, and no writes.
     void set_isolated(bool isolated) const { detail::call(zkh_server_set_isolated, handle(), isolated); }
 
+    /// Lets it answer as in-memory connections of Go packages do, and no longer as Apache ZooKeeper does: an empty access
+    /// control list lets anyone do everything, and a node's sequential children are numbered from 1 on.
+    void set_lenient(bool lenient) const { detail::call(zkh_server_set_lenient, handle(), lenient); }
+
     /// Delays every answer from now on.
     void set_delay(std::chrono::milliseconds delay) const
     {

@@ -112,6 +112,46 @@ static void callbacks(const zkh::client &client)
     THROWS(second.start({}), zkh::errc::bad_argument, "empty");
 }
 
+static void terms(const zkh::client &client)
+{
+    const auto path = unique("terms", client);
+    const zkh::elector elector(client, path, options());
+    box<std::int64_t> begun;
+    box<zkh::stop_reason> stops;
+    box<std::error_code> over;
+    box<std::string> reported;
+    zkh::on_exception([&](std::exception_ptr, const char *where) { reported.put(where); });
+    zkh::running_term now;
+    int count = 0;
+    zkh::task_callbacks all;
+    all.begin = [&](zkh::running_term term, std::chrono::milliseconds valid) {
+        CHECK(valid > 0ms && term.token() > 0);
+        if (++count == 1)
+            throw std::runtime_error("a task that cannot begin");
+        now = std::move(term);
+        CHECK(term.token() == 0);
+        begun.put(now.token());
+    };
+    all.stop = [&](std::int64_t, zkh::stop_reason why) { stops.put(why); };
+    all.over = [&](const zkh::error &why) { over.put(why.code()); };
+    elector.run_async(all);
+    // The first one failed, and was ended all the same.
+    CHECK(reported.next() == "begin");
+    const auto token = begun.next();
+    CHECK(elector.is_leading());
+    elector.resign();
+    CHECK(stops.next() == zkh::stop_reason::resigned);
+    now.end();
+    THROWS(now.end(), zkh::errc::bad_handle, "");
+    CHECK(begun.next() > token);
+    now = zkh::running_term();
+    CHECK(begun.next() > token);
+    now.end(zkh::task_end::interrupted);
+    CHECK(over.next() == zkh::errc::interrupted);
+    zkh::on_exception({});
+    THROWS(elector.run_async({}), zkh::errc::bad_argument, "empty");
+}
+
 static void losses()
 {
     const zkh::server server(0, 200ms);
@@ -134,6 +174,7 @@ int main(int, char **argv)
     const zkh::client client(argv[1]);
     tasks(client);
     callbacks(client);
+    terms(client);
     losses();
     client.close();
     std::puts("each election was as it says");

@@ -267,6 +267,8 @@ static void losses()
     CHECK(held.valid_for() <= 400ms);
     held.unlock();
     server.set_delay(1ms);
+    server.set_lenient(true);
+    server.set_isolated(false);
     client.close();
     CHECK(client.state() == zkh::state::closed);
     THROWS(strict.lock(), zkh::errc::closed, "/strict");

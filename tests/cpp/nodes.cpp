@@ -207,6 +207,7 @@ int main(int, char **argv)
                                           .operation_timeout(20s)
                                           .max_frame_bytes(1000000)
                                           .renew_interval(1s)
+                                          .max_silence(5s)
                                           .when_suspended(zkh::while_suspended::wait)
                                           .add_auth("digest", "first:secret"));
     top = unique("nodes", client);

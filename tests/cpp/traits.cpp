@@ -12,6 +12,7 @@ template <class T> constexpr bool move_only()
 static_assert(move_only<zkh::client>() && move_only<zkh::mutex>() && move_only<zkh::lock_guard>());
 static_assert(move_only<zkh::elector>() && move_only<zkh::watch>() && move_only<zkh::server>());
 static_assert(move_only<zkh::multi>() && move_only<zkh::acl>() && move_only<zkh::client_options>());
+static_assert(move_only<zkh::queue_lock>() && move_only<zkh::queue_guard>() && move_only<zkh::pid_node>() && move_only<zkh::running_term>());
 static_assert(move_only<zkh::mutex_options>() && move_only<zkh::elector_options>());
 
 // An exception can be copied without throwing, as the language wants it.
