@@ -24,7 +24,7 @@ help:
 	@echo 'make test      lint, build and run every test (on Debian, as root, installs what they need)'
 	@echo 'make build     the shared library, the static archive and zkhelper.pc, in $(RELEASE)'
 	@echo '               FEATURES=tls: with TLS'
-	@echo 'make install   library, header and zkhelper.pc below PREFIX=$(PREFIX) (DESTDIR, FEATURES=tls)'
+	@echo 'make install   libraries, headers, zkhelper.pc and a CMake package below PREFIX=$(PREFIX) (DESTDIR, FEATURES=tls)'
 	@echo 'make lint      formatting, clippy, the header against its source, documentation'
 	@echo 'make header    makes include/zkhelper.h anew'
 	@echo 'make prove     the long tests: as `make test` runs them, with many more rounds'
@@ -37,6 +37,8 @@ build:
 	@ln -sf libzkhelper.so $(RELEASE)/$(SONAME)
 	@sed -e 's|@PREFIX@|$(RELEASE)|; s|@LIBDIR@|$(RELEASE)|; s|@INCLUDEDIR@|$(CURDIR)/include|' \
 	    -e 's|@VERSION@|$(VERSION)|; s|@RPATH@| -Wl,-rpath,$${libdir}|' zkhelper.pc.in > $(RELEASE)/zkhelper.pc
+	@sed -e 's|@PREFIX@|$(RELEASE)|; s|@LIBDIR@|$(RELEASE)|; s|@INCLUDEDIR@|$(CURDIR)/include|' \
+	    -e 's|@VERSION@|$(VERSION)|' zkhelper-static.pc.in > $(RELEASE)/zkhelper-static.pc
 
 demo:
 	@scripts/setup.sh build
@@ -79,16 +81,29 @@ prove:
 	ZKHELPER_PROVE=1 cargo test --release --locked --no-fail-fast $(TESTS) -- --nocapture
 	ZKHELPER_PROVE=1 scripts/python.sh test
 
+# What a program needs besides a static libzkhelper.a; zkhelper.pc says where it comes from.
+PRIVATE_LIBS = $(shell sed -n 's/^Libs.private: *-l//p' zkhelper.pc.in | sed 's/ -l/;/g')
+
 install: build
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/cmake/zkhelper $(DESTDIR)$(INCLUDEDIR)/zkhelper
 	install -m 755 $(RELEASE)/libzkhelper.so $(DESTDIR)$(LIBDIR)/libzkhelper.so.$(VERSION)
 	ln -sf libzkhelper.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libzkhelper.so
 	install -m 644 $(RELEASE)/libzkhelper.a $(DESTDIR)$(LIBDIR)/libzkhelper.a
-	install -m 644 include/zkhelper.h $(DESTDIR)$(INCLUDEDIR)/zkhelper.h
+	install -m 644 include/zkhelper.h include/zkhelper.hpp $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 include/zkhelper/*.hpp $(DESTDIR)$(INCLUDEDIR)/zkhelper
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 	    -e 's|@VERSION@|$(VERSION)|; s|@RPATH@||' zkhelper.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/zkhelper.pc
-	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/zkhelper.pc
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+	    -e 's|@VERSION@|$(VERSION)|' zkhelper-static.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/zkhelper-static.pc
+	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/zkhelper.pc $(DESTDIR)$(LIBDIR)/pkgconfig/zkhelper-static.pc
+	for file in zkhelper-config zkhelper-config-version; do \
+	    sed -e 's|@VERSION@|$(VERSION)|g; s|@MAJOR@|$(firstword $(subst ., ,$(VERSION)))|; s|@SONAME@|$(SONAME)|' \
+	        -e 's|@PRIVATE_LIBS@|$(PRIVATE_LIBS)|; s|@POINTER_SIZE@|'$$(($$(getconf LONG_BIT) / 8))'|g' \
+	        -e 's|@INCLUDE_FROM_LIB@|'$$(realpath -ms --relative-to=$(LIBDIR) $(INCLUDEDIR))'|' \
+	        cmake/$$file.cmake.in > $(DESTDIR)$(LIBDIR)/cmake/zkhelper/$$file.cmake || exit 1; \
+	done
+	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/zkhelper.pc $(DESTDIR)$(LIBDIR)/cmake/zkhelper/*.cmake
 
 clean:
 	cargo clean

@@ -27,6 +27,7 @@ const SOURCES: &[&str] = &[
     "contenders",
     "elector_options",
     "elector",
+    "term",
     "leader",
     "queue_lock",
     "pid_node",

@@ -227,6 +227,9 @@
 // The task failed: the elector stands again after a pause that grows from failure to failure.
 #define ZKH_TASK_FAILED 1
 
+// The task was interrupted: the election is over for this elector.
+#define ZKH_TASK_INTERRUPTED 2
+
 // The record's leader leads: its candidate's node is there.
 #define ZKH_STANDING_LEADING 1
 
@@ -563,6 +566,18 @@ typedef void (*zkh_deposed_fn)(void *user_data, int64_t token, int32_t reason);
 // A task has outlived its grace after the lead was lost: its fencing token. It is called on a thread that
 // runs nothing but such news; what waits is refused in it with `ZKH_WOULD_DEADLOCK`. It must not throw.
 typedef void (*zkh_overdue_fn)(void *user_data, int64_t token);
+
+// A term that an elector serves, from the call of a `zkh_term_fn` to `zkh_term_end`, which frees it.
+typedef struct zkh_term {
+    // Zero is null.
+    uint64_t id;
+} zkh_term;
+
+// The elector leads: with this fencing token, and for at least so many milliseconds if nothing renews it
+// further. The leader's task begins, and goes on after this has returned, until `zkh_term_end` is called
+// with `term`. It is called on a thread of the library; what waits is refused in it with
+// `ZKH_WOULD_DEADLOCK`. It must not throw.
+typedef void (*zkh_term_fn)(void *user_data, struct zkh_term term, int64_t token, int64_t valid_ms);
 
 // Who leads, as the completion of a call and as news. It is called on a thread of the library.
 // `leader` is null where nobody ever led, and where `status` is not `ZKH_OK`; `error` is null unless it
@@ -931,6 +946,13 @@ zkh_status zkh_client_options_set_session_timeout_ms(struct zkh_client_options o
 zkh_status zkh_client_options_set_connect_timeout_ms(struct zkh_client_options options,
                                                      int64_t connect_timeout_ms,
                                                      struct zkh_error **err);
+
+// Sets how long a connection may be silent before it is given up and another one is made, in milliseconds; it is
+// never more than two thirds of the session timeout, which is the default.
+// Any thread. Errors: ZKH_BAD_ARGUMENT unless it is from 10 to 2147483647; ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_client_options_set_max_silence_ms(struct zkh_client_options options,
+                                                 int64_t max_silence_ms,
+                                                 struct zkh_error **err);
 
 // Sets the deadline of operations that are given none, in milliseconds. Default 15000.
 // Any thread. Errors: ZKH_BAD_ARGUMENT unless it is from 1 to 2147483647; ZKH_BAD_HANDLE, ZKH_FORKED.
@@ -1714,10 +1736,11 @@ zkh_status zkh_lend_free(struct zkh_lend lend);
 // Makes a client over a connection that the program has already; it is connected once the program says so
 // (`zkh_client_lent_state`). Of `options`, which may be null, count the operation timeout and how often locks are
 // renewed. `*client` is null on failure; otherwise the caller frees it. Closing or freeing it leaves the
-// program's connection and its session as they are.
+// program's connection and its session as they are; a lock that is held when it is closed is not released, since
+// nothing more is asked of the program then.
 // Create, delete, exists, get and children must be set. Without ZKH_REQUEST_MULTI nothing can be proven of
-// locks: they are believed until the connection goes, `zkh_mutex_valid_ms` is -1, and strict mode is
-// refused. What needs an operation that is not set ends with ZKH_UNSUPPORTED, which is logged once; so do
+// locks: they are believed until the connection goes, `zkh_mutex_valid_ms` is -1, and strict and persistent locks
+// are refused. What needs an operation that is not set ends with ZKH_UNSUPPORTED, which is logged once; so do
 // credentials, access control lists of nodes that are there, persistent watches and several reads in one request.
 // `user_data` is destroyed by `destroy`, which may be null, on the callbacks' thread and behind the last of them, once
 // the client and its mutexes are freed.
@@ -2318,6 +2341,29 @@ int64_t zkh_elector_valid_ms(struct zkh_elector elector);
 // Any thread, also in callbacks. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
 zkh_status zkh_elector_free(struct zkh_elector elector);
 
+// As `zkh_elector_run`, without a thread that waits: `begin` is called when a term begins, `stop` at most once
+// a term, after it, when the task has to end, and the term is over when `zkh_term_end` is called. `over` is called once, when
+// the election is over for this elector, after all others, with the reason as its status and error; its
+// value is 0. `user_data` is destroyed by `destroy`, which may be null, after that.
+// Any thread, also in callbacks. Errors of the call itself: ZKH_BAD_ARGUMENT, ZKH_BAD_HANDLE, ZKH_FORKED,
+// ZKH_CLOSED, ZKH_OUT_OF_RESOURCES.
+zkh_status zkh_elector_run_async(struct zkh_elector elector,
+                                 zkh_term_fn begin,
+                                 zkh_task_stop_fn stop,
+                                 zkh_done_fn over,
+                                 void *user_data,
+                                 zkh_destroy_fn destroy,
+                                 struct zkh_error **err);
+
+// Ends a term: call this once the work of its task is over for certain. `outcome` is one of `ZKH_TASK_…`. The
+// next leader may start at once, and the elector stands again unless the election is over for it. It
+// works also while the elector is being freed, which waits for it.
+// Any thread, also in callbacks. Errors: ZKH_BAD_ARGUMENT; ZKH_BAD_HANDLE, also for a term that was ended
+// before; ZKH_FORKED.
+zkh_status zkh_term_end(struct zkh_term term,
+                        int32_t task_outcome,
+                        struct zkh_error **err);
+
 // Who leads, as its record says and its candidate's node confirms. `*leader` is null where nobody ever
 // led, and on failure; otherwise the caller frees it. `leader` may be null.
 // Any thread, not in callbacks. Errors: the server's; ZKH_CLOSED, ZKH_BAD_HANDLE, ZKH_FORKED,
@@ -2620,6 +2666,12 @@ zkh_status zkh_server_set_frozen(struct zkh_server server, bool frozen, struct z
 // Cuts the server off from an imagined quorum (`isolated` is true) or lets it join again: isolated, it
 // answers pings and reads, and no writes. Any thread. Errors: ZKH_BAD_HANDLE, ZKH_FORKED.
 zkh_status zkh_server_set_isolated(struct zkh_server server, bool isolated, struct zkh_error **err);
+
+// Lets the server answer as in-memory connections of Go packages do (`lenient` is true), and no longer as
+// Apache ZooKeeper does: an empty access control list lets anyone do everything, and a node's sequential
+// children are numbered from 1 on. For programs whose tests were written against such a connection.
+// Any thread. Errors: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_server_set_lenient(struct zkh_server server, bool lenient, struct zkh_error **err);
 
 // Delays every answer by so many milliseconds from now on.
 // Any thread. Errors: ZKH_BAD_ARGUMENT where it is negative, ZKH_BAD_HANDLE, ZKH_FORKED.

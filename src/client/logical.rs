@@ -120,7 +120,8 @@ impl Logical {
         let mut rng = options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         let mut hosts = hosts;
         rng.shuffle(&mut hosts);
-        let mut session = Session::new(options.session_timeout, options.max_frame);
+        let mut session =
+            Session::new(options.session_timeout, options.max_frame).with_max_silence(options.max_silence);
         if let Some(old) = &options.reattach {
             session = session.reattach(old.session_id, old.password.clone(), old.last_zxid);
         }

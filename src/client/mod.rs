@@ -487,24 +487,24 @@ impl Client {
     /// with [`Code::CLOSED`] where the server did not confirm in time. A lent connection, and its session, stay
     /// as they are.
     pub async fn close(&self, timeout: Duration) -> Result<()> {
+        if self.shared.is_some() {
+            self.inner()?;
+        }
         let mut states = self.states();
-        if self.shared.is_none() {
-            self.keeper.close();
-            self.zk.close();
-        } else {
-            let inner = self.inner()?;
-            let deadline = self.zk.now() + timeout;
-            self.keeper.close();
-            if !self.keeper.is_finished() {
-                // A persistent lock node that is not held must not outlive us, and no session takes it along.
-                let timeout = self.zk.sleep_until(deadline);
-                tokio::select! {
-                    biased;
-                    () = self.keeper.finished() => {}
-                    () = timeout => {}
-                }
+        let deadline = self.zk.now() + timeout;
+        self.keeper.close();
+        if !self.keeper.is_finished() {
+            // A persistent lock node that is not held must not outlive us, and no session takes it along.
+            let timeout = self.zk.sleep_until(deadline);
+            tokio::select! {
+                biased;
+                () = self.keeper.finished() => {}
+                () = timeout => {}
             }
-            inner.with_driver(|logical, now| logical.close(now, deadline.max(now)));
+        }
+        match &self.shared {
+            Some(shared) => shared.inner.with_driver(|logical, now| logical.close(now, deadline.max(now))),
+            None => self.zk.close(),
         }
         while let Some(event) = states.recv().await {
             if event.state == State::Closed {

@@ -26,6 +26,9 @@ pub struct Options {
     /// longer than its timeout; a server is given 50 ms at the least, and a lone one that was silent for a
     /// session timeout takes 1.6 of them to answer a handshake. Default 10 s.
     pub connect_timeout: Duration,
+    /// How long a connection may be silent before it is given up and another one is made, at most two thirds
+    /// of the session timeout. Default: these.
+    pub max_silence: Option<Duration>,
     /// The deadline of an operation that is given none. Default 15 s.
     pub operation_timeout: Duration,
     /// What to do with operations while no server is connected. Default: they wait.
@@ -59,6 +62,7 @@ impl Default for Options {
         Self {
             session_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
+            max_silence: None,
             operation_timeout: Duration::from_secs(15),
             while_suspended: WhileSuspended::Wait,
             max_backoff: Duration::from_secs(1),
@@ -79,6 +83,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("session_timeout", &self.session_timeout)
             .field("connect_timeout", &self.connect_timeout)
+            .field("max_silence", &self.max_silence)
             .field("operation_timeout", &self.operation_timeout)
             .field("while_suspended", &self.while_suspended)
             .field("max_backoff", &self.max_backoff)
@@ -109,6 +114,9 @@ impl Options {
         range("connect_timeout", self.connect_timeout, 1, i32::MAX as u64)?;
         range("operation_timeout", self.operation_timeout, 1, i32::MAX as u64)?;
         range("max_backoff", self.max_backoff, 1, 3_600_000)?;
+        if let Some(silence) = self.max_silence {
+            range("max_silence", silence, 10, i32::MAX as u64)?;
+        }
         if let Some(interval) = self.renew_interval {
             range("renew_interval", interval, 1, i32::MAX as u64)?;
         }

@@ -80,6 +80,8 @@ struct InFlight {
 
 pub(crate) struct Session {
     requested: Duration,
+    /// How long a connection may be silent, if that is less than the timeout allows.
+    max_silence: Option<Duration>,
     max_frame: usize,
     id: i64,
     password: Vec<u8>,
@@ -114,6 +116,7 @@ impl Session {
     pub(crate) fn new(requested: Duration, max_frame: usize) -> Self {
         Self {
             requested,
+            max_silence: None,
             max_frame,
             id: 0,
             password: vec![0; 16],
@@ -138,6 +141,12 @@ impl Session {
             last_heard: Time::default(),
             events: VecDeque::new(),
         }
+    }
+
+    /// Gives a connection up that is silent for so long, or for two thirds of the timeout.
+    pub(crate) fn with_max_silence(mut self, silence: Option<Duration>) -> Self {
+        self.max_silence = silence;
+        self
     }
 
     /// A session that exists at the servers, to be attached to.
@@ -546,15 +555,23 @@ impl Session {
         if self.link == Link::Up { self.probe_due().min(self.dead_at()) } else { Time::NEVER }
     }
 
-    /// A third of the timeout after the last request, or after the last byte if no keep-alive is under way.
+    /// How long a connection may be silent.
+    fn silence(&self) -> Duration {
+        let most = self.timeout * 2 / 3;
+        self.max_silence.map_or(most, |silence| silence.min(most))
+    }
+
+    /// A third of the timeout, or half of the silence that is allowed, after the last request, or after the last
+    /// byte if no keep-alive is under way.
     fn probe_due(&self) -> Time {
         let since = if self.probes == 0 { self.last_sent.min(self.last_heard) } else { self.last_sent };
         // Also where there is nothing but reads, the next write is to find a chain that it can end.
-        since.min(self.last_proving) + self.timeout / 3
+        let third = self.timeout / 3;
+        since.min(self.last_proving) + self.max_silence.map_or(third, |silence| third.min(silence / 2))
     }
 
     fn dead_at(&self) -> Time {
-        self.last_heard + self.timeout * 2 / 3
+        self.last_heard + self.silence()
     }
 
     /// Does what is due: a keep-alive, or giving up a connection that has gone silent.

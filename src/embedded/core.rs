@@ -212,6 +212,10 @@ impl Core {
         self.inner.lock().machine.set_sequence(path, next)
     }
 
+    pub(super) fn set_lenient(&self, lenient: bool) {
+        self.inner.lock().machine.lenient = lenient;
+    }
+
     pub(super) fn disconnect_all(&self) {
         self.inner.lock().outboxes.values().for_each(|(_, outbox)| outbox.close());
     }

@@ -68,6 +68,8 @@ pub(super) struct Machine {
     pub(super) child_watches: Watches,
     zxid: i64,
     pub(super) events: Vec<Event>,
+    /// See [`super::Server::set_lenient`].
+    pub(super) lenient: bool,
 }
 
 impl Machine {
@@ -80,6 +82,7 @@ impl Machine {
             child_watches: Watches::default(),
             zxid: 0,
             events: Vec::new(),
+            lenient: false,
         }
     }
 
@@ -254,7 +257,8 @@ impl Machine {
         prepare: impl FnOnce(&mut Preparation<'_>) -> Result<Change, Code>,
     ) -> Outcome {
         self.zxid += 1;
-        let change = prepare(&mut Preparation::new(&self.tree, self.identities(connection), session));
+        let change =
+            prepare(&mut Preparation::new(&self.tree, self.identities(connection), session, self.lenient));
         Outcome::of(change.map(|change| match self.commit(change, now) {
             MultiResult::Create { path } => Response::Create { path },
             MultiResult::Create2 { path, stat } => Response::Create2 { path, stat },
@@ -282,7 +286,8 @@ impl Machine {
         }
         let count = ops.len();
         let mut changes = Vec::with_capacity(count);
-        let mut preparation = Preparation::new(&self.tree, self.identities(connection), session);
+        let mut preparation =
+            Preparation::new(&self.tree, self.identities(connection), session, self.lenient);
         for op in ops {
             match preparation.operation(op) {
                 Ok(change) => changes.push(change),
@@ -304,9 +309,10 @@ impl Machine {
     /// Makes a permitted change, and tells those who watch.
     fn commit(&mut self, change: Change, now: Now) -> MultiResult {
         match change {
-            Change::Create { path, data, acl, owner, created, with_stat } => {
+            Change::Create { path, data, acl, owner, created, numbered, with_stat } => {
                 let parent_acl = self.parent_acl(&path);
-                self.tree.create(&path, (data, acl.clone(), owner), created, self.zxid, now.wall_ms);
+                let node = (data, acl.clone(), owner);
+                self.tree.create(&path, node, (created, numbered), self.zxid, now.wall_ms);
                 let heard = self.data_watches.trigger(&path);
                 self.tell(&heard, EventType::Created, &path, &acl);
                 self.tell_parent(&path, &parent_acl);

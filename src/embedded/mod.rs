@@ -117,6 +117,13 @@ impl Server {
         })
     }
 
+    /// Whether it answers as the in-memory connections of Go packages do that tests were written against,
+    /// and no longer as Apache ZooKeeper does: an empty access control list lets anyone do everything, and a node's
+    /// sequential children are numbered from 1 on, whatever other children it has. Default: no.
+    pub fn set_lenient(&self, lenient: bool) {
+        self.core.set_lenient(lenient);
+    }
+
     /// What a client connects to: `127.0.0.1:` and the port.
     pub fn address(&self) -> &str {
         &self.address

@@ -18,6 +18,7 @@ struct Record {
     owner: Owner,
     version: i32,
     created: i32,
+    numbered: i32,
     aversion: i32,
     children: i64,
 }
@@ -27,13 +28,14 @@ pub(super) struct Preparation<'a> {
     tree: &'a Tree,
     caller: &'a [Identity],
     session: i64,
+    lenient: bool,
     /// What the changes so far will leave; `None` for a node that they delete.
     outcome: HashMap<String, Option<Record>>,
 }
 
 impl<'a> Preparation<'a> {
-    pub(super) fn new(tree: &'a Tree, caller: &'a [Identity], session: i64) -> Self {
-        Self { tree, caller, session, outcome: HashMap::new() }
+    pub(super) fn new(tree: &'a Tree, caller: &'a [Identity], session: i64, lenient: bool) -> Self {
+        Self { tree, caller, session, lenient, outcome: HashMap::new() }
     }
 
     fn record(&self, path: &str) -> Option<Record> {
@@ -45,6 +47,7 @@ impl<'a> Preparation<'a> {
                 owner: node.owner,
                 version: node.version,
                 created: node.created,
+                numbered: node.numbered,
                 aversion: node.aversion,
                 children: i64::from(node.num_children()),
             }),
@@ -61,6 +64,14 @@ impl<'a> Preparation<'a> {
 
     fn require(&self, record: &Record, perms: i32) -> Result<(), Code> {
         if allows(&record.acl, perms, self.caller) { Ok(()) } else { Err(Code::NO_AUTH) }
+    }
+
+    /// The list that a node gets.
+    fn resolve(&self, acl: &[Acl]) -> Result<Vec<Acl>, Code> {
+        if self.lenient && acl.is_empty() {
+            return Ok(vec![Acl::world(permissions::ALL)]);
+        }
+        resolve(acl, self.caller).ok_or(Code::INVALID_ACL)
     }
 
     /// One operation of a transaction; reads have no place in one.
@@ -89,12 +100,18 @@ impl<'a> Preparation<'a> {
             return Err(Code::BAD_ARGUMENTS);
         }
         let (parent_path, _) = split(&path).ok_or(Code::BAD_ARGUMENTS)?;
-        let acl = resolve(acl, self.caller).ok_or(Code::INVALID_ACL)?;
+        let acl = self.resolve(acl)?;
         let mut parent = self.existing(parent_path)?;
         self.require(&parent, permissions::CREATE)?;
         let parent_path = parent_path.to_owned();
-        // Ten characters at least, the sign among them.
-        let path = if mode.is_sequential() { format!("{path}{:010}", parent.created) } else { path };
+        let path = if mode.is_sequential() {
+            parent.numbered = parent.numbered.wrapping_add(1);
+            let number = if self.lenient { parent.numbered } else { parent.created };
+            // Ten characters at least, the sign among them.
+            format!("{path}{number:010}")
+        } else {
+            path
+        };
         if !is_valid(&path) {
             return Err(Code::BAD_ARGUMENTS);
         }
@@ -112,11 +129,12 @@ impl<'a> Preparation<'a> {
         };
         parent.created = parent.created.wrapping_add(1);
         parent.children += 1;
-        let created = parent.created;
+        let (created, numbered) = (parent.created, parent.numbered);
         self.leave(&parent_path, Some(parent));
-        let record = Record { acl: acl.clone(), owner, version: 0, created: 0, aversion: 0, children: 0 };
+        let record =
+            Record { acl: acl.clone(), owner, version: 0, created: 0, numbered: 0, aversion: 0, children: 0 };
         self.leave(&path, Some(record));
-        Ok(Change::Create { path, data, acl, owner, created, with_stat })
+        Ok(Change::Create { path, data, acl, owner, created, numbered, with_stat })
     }
 
     pub(super) fn delete(&mut self, path: String, version: i32) -> Result<Change, Code> {
@@ -155,7 +173,7 @@ impl<'a> Preparation<'a> {
         if !is_valid(&path) {
             return Err(Code::BAD_ARGUMENTS);
         }
-        let acl = resolve(acl, self.caller).ok_or(Code::INVALID_ACL)?;
+        let acl = self.resolve(acl)?;
         let mut node = self.existing(&path)?;
         self.require(&node, permissions::ADMIN)?;
         let version = next_version(node.aversion, version)?;

@@ -33,6 +33,8 @@ pub(super) struct Node {
     /// The number of children ever created, which is the next sequence number. Clients are shown the number
     /// of changes instead.
     pub(super) created: i32,
+    /// How many of them got a sequence number.
+    pub(super) numbered: i32,
     pub(super) aversion: i32,
 }
 
@@ -50,6 +52,7 @@ impl Node {
             mtime: time,
             version: 0,
             created: 0,
+            numbered: 0,
             aversion: 0,
         }
     }
@@ -86,10 +89,29 @@ impl Node {
 /// A change that has been found permitted.
 #[derive(Debug)]
 pub(super) enum Change {
-    Create { path: String, data: Option<Vec<u8>>, acl: Vec<Acl>, owner: Owner, created: i32, with_stat: bool },
-    Delete { path: String },
-    SetData { path: String, data: Option<Vec<u8>>, version: i32 },
-    SetAcl { path: String, acl: Vec<Acl>, version: i32 },
+    Create {
+        path: String,
+        data: Option<Vec<u8>>,
+        acl: Vec<Acl>,
+        owner: Owner,
+        /// What the parent's counts are after it.
+        created: i32,
+        numbered: i32,
+        with_stat: bool,
+    },
+    Delete {
+        path: String,
+    },
+    SetData {
+        path: String,
+        data: Option<Vec<u8>>,
+        version: i32,
+    },
+    SetAcl {
+        path: String,
+        acl: Vec<Acl>,
+        version: i32,
+    },
     Nothing,
 }
 
@@ -180,7 +202,7 @@ impl Tree {
         &mut self,
         path: &str,
         (data, acl, owner): (Option<Vec<u8>>, Vec<Acl>, Owner),
-        created: i32,
+        (created, numbered): (i32, i32),
         zxid: i64,
         time: i64,
     ) {
@@ -193,6 +215,7 @@ impl Tree {
                 parent.created = created;
                 parent.pzxid = zxid;
             }
+            parent.numbered = numbered;
         }
         match owner {
             Owner::Session(id) => {

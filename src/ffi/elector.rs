@@ -3,7 +3,7 @@
 use super::boundary::{InCallback, UserData, bad_argument, logged, may_block, out, status, text, value};
 use super::client::{ClientHandle, zkh_client};
 use super::codes::zkh_status;
-use super::dispatcher::{Dispatcher, Due, Gate, Listener, listen};
+use super::dispatcher::{Dispatcher, Gate, Listener, listen};
 use super::elector_options::{elector_options, zkh_elector_options};
 use super::error::zkh_error;
 use super::handles;
@@ -95,7 +95,12 @@ impl ElectorHandle {
     }
 
     /// Calls `stop` when the term has to end. The callback is over, or will never be, when `due` is dropped.
-    fn tell_stop(&self, leadership: &Leadership, due: Due, stop: impl FnOnce(i64, i32) + Send + 'static) {
+    pub(super) fn tell_stop(
+        &self,
+        leadership: &Leadership,
+        due: impl Send + 'static,
+        stop: impl FnOnce(i64, i32) + Send + 'static,
+    ) {
         let (token, stopped) = (leadership.token(), leadership.stopped());
         let dispatcher = Arc::clone(&self.client.urgent);
         self.client.client.zk().spawn(Box::pin(async move {
@@ -156,7 +161,7 @@ pub unsafe extern "C" fn zkh_elector_new(
 }
 
 type RunFn = unsafe extern "C" fn(*mut c_void, i64) -> i32;
-type StopFn = unsafe extern "C" fn(*mut c_void, i64, i32);
+pub(super) type StopFn = unsafe extern "C" fn(*mut c_void, i64, i32);
 type InterruptedFn = unsafe extern "C" fn(*mut c_void) -> bool;
 
 /// A task of three callbacks.

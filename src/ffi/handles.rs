@@ -15,6 +15,7 @@ use super::op::Op;
 use super::options::{ClientOptions, MutexOptions};
 use super::pid_node::{PidNodeHandle, PidNodeOptions};
 use super::queue_lock::{QueueLockHandle, QueueLockOptions};
+use super::term::Running;
 use super::watch::WatchHandle;
 use crate::client::process;
 use crate::embedded::Server;
@@ -104,6 +105,7 @@ handled! {
     Watch = 9, WatchHandle, "zkh_watch";
     Elector = 10, ElectorHandle, "zkh_elector";
     ElectorOptions = 11, ElectorOptions, "zkh_elector_options";
+    Term = 20, Running, "zkh_term";
     QueueLock = 12, QueueLockHandle, "zkh_queue_lock";
     QueueLockOptions = 13, QueueLockOptions, "zkh_queue_lock_options";
     PidNode = 14, PidNodeHandle, "zkh_pid_node";

@@ -94,10 +94,11 @@ pub extern "C" fn zkh_lend_free(lend: zkh_lend) -> zkh_status {
 /// Makes a client over a connection that the program has already; it is connected once the program says so
 /// (`zkh_client_lent_state`). Of `options`, which may be null, count the operation timeout and how often locks are
 /// renewed. `*client` is null on failure; otherwise the caller frees it. Closing or freeing it leaves the
-/// program's connection and its session as they are.
+/// program's connection and its session as they are; a lock that is held when it is closed is not released, since
+/// nothing more is asked of the program then.
 /// Create, delete, exists, get and children must be set. Without ZKH_REQUEST_MULTI nothing can be proven of
-/// locks: they are believed until the connection goes, `zkh_mutex_valid_ms` is -1, and strict mode is
-/// refused. What needs an operation that is not set ends with ZKH_UNSUPPORTED, which is logged once; so do
+/// locks: they are believed until the connection goes, `zkh_mutex_valid_ms` is -1, and strict and persistent locks
+/// are refused. What needs an operation that is not set ends with ZKH_UNSUPPORTED, which is logged once; so do
 /// credentials, access control lists of nodes that are there, persistent watches and several reads in one request.
 /// `user_data` is destroyed by `destroy`, which may be null, on the callbacks' thread and behind the last of them, once
 /// the client and its mutexes are freed.

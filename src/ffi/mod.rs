@@ -44,6 +44,7 @@ mod request;
 pub mod result;
 pub mod server;
 pub mod stat;
+pub mod term;
 pub mod tls;
 pub mod tree;
 pub mod version;

@@ -163,6 +163,25 @@ pub unsafe extern "C" fn zkh_client_options_set_connect_timeout_ms(
     unsafe { status("zkh_client_options_set_connect_timeout_ms", err, body) }
 }
 
+/// Sets how long a connection may be silent before it is given up and another one is made, in milliseconds; it is
+/// never more than two thirds of the session timeout, which is the default.
+/// Any thread. Errors: ZKH_BAD_ARGUMENT unless it is from 10 to 2147483647; ZKH_BAD_HANDLE, ZKH_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_client_options_set_max_silence_ms(
+    options: zkh_client_options,
+    max_silence_ms: i64,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = || {
+        set_client(options, |options| {
+            options.max_silence = Some(milliseconds(max_silence_ms)?);
+            Ok(())
+        })
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_client_options_set_max_silence_ms", err, body) }
+}
+
 /// Sets the deadline of operations that are given none, in milliseconds. Default 15000.
 /// Any thread. Errors: ZKH_BAD_ARGUMENT unless it is from 1 to 2147483647; ZKH_BAD_HANDLE, ZKH_FORKED.
 #[unsafe(no_mangle)]

@@ -209,6 +209,24 @@ pub unsafe extern "C" fn zkh_server_set_isolated(
     unsafe { on("zkh_server_set_isolated", server, err, body) }
 }
 
+/// Lets the server answer as in-memory connections of Go packages do (`lenient` is true), and no longer as
+/// Apache ZooKeeper does: an empty access control list lets anyone do everything, and a node's sequential
+/// children are numbered from 1 on. For programs whose tests were written against such a connection.
+/// Any thread. Errors: ZKH_BAD_HANDLE, ZKH_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_server_set_lenient(
+    server: zkh_server,
+    lenient: bool,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = |server: &Server| {
+        server.set_lenient(lenient);
+        Ok(())
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { on("zkh_server_set_lenient", server, err, body) }
+}
+
 /// Delays every answer by so many milliseconds from now on.
 /// Any thread. Errors: ZKH_BAD_ARGUMENT where it is negative, ZKH_BAD_HANDLE, ZKH_FORKED.
 #[unsafe(no_mangle)]

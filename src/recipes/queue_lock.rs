@@ -373,6 +373,7 @@ impl Inner {
         self.session(waiting).await?;
         let mut synced = false;
         let mut czxid = None;
+        let mut pause = Pause::new();
         loop {
             match self.wait_turn(waiting, name, &mut czxid, None).await {
                 Ok(()) => return Ok(()),
@@ -382,7 +383,7 @@ impl Inner {
                     match waiting.with(self.zk.sync(&self.queue, self.options(None))).await? {
                         Err(error) if !is_passing(&error) => return Err(error),
                         Err(error) if waiting.try_only => return Err(error),
-                        Err(_) => {}
+                        Err(_) => waiting.with(pause.rest(&self.zk)).await?,
                         Ok(()) => synced = true,
                     }
                 }

@@ -1,10 +1,12 @@
 //! What the scenarios of the recipes beside the mutex have in common.
 
 use crate::support;
+use std::sync::Arc;
 use std::time::Duration;
-use zkhelper::proto::CreateMode;
-use zkhelper::zk::OpOptions;
-use zkhelper::{Client, Code, Options, Result, Tree, acl};
+use tokio::sync::mpsc::UnboundedReceiver;
+use zkhelper::proto::{CreateMode, Request};
+use zkhelper::zk::{BoxFuture, OpOptions, Reply, SessionView, Watch, Zk};
+use zkhelper::{Client, Code, Options, Result, StateEvent, Time, Tree, acl};
 
 /// Ends a test that hangs; no working test comes near it.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
@@ -70,5 +72,66 @@ pub(crate) async fn until_children(
             return names;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A client's connection on which something else is sent right before some requests: another's deed, at the
+/// worst moment.
+pub(crate) fn meddled(
+    client: &Client,
+    meddle: impl Fn(&Request) -> Option<Request> + Send + Sync + 'static,
+) -> Arc<dyn Zk> {
+    Arc::new(Meddled { zk: Arc::clone(client.zk()), meddle: Box::new(meddle) })
+}
+
+type Meddle = dyn Fn(&Request) -> Option<Request> + Send + Sync;
+
+struct Meddled {
+    zk: Arc<dyn Zk>,
+    meddle: Box<Meddle>,
+}
+
+impl Meddled {
+    fn before(&self, request: &Request) {
+        if let Some(other) = (self.meddle)(request) {
+            let reply = self.zk.submit(other, OpOptions::default());
+            self.zk.spawn(Box::pin(async move { drop(reply.await) }));
+        }
+    }
+}
+
+impl Zk for Meddled {
+    fn submit(&self, request: Request, options: OpOptions) -> Reply {
+        self.before(&request);
+        self.zk.submit(request, options)
+    }
+
+    fn submit_watch(&self, request: Request, options: OpOptions) -> (Reply, Watch) {
+        self.before(&request);
+        self.zk.submit_watch(request, options)
+    }
+
+    fn session(&self) -> SessionView {
+        self.zk.session()
+    }
+
+    fn states(&self) -> UnboundedReceiver<StateEvent> {
+        self.zk.states()
+    }
+
+    fn now(&self) -> Time {
+        self.zk.now()
+    }
+
+    fn sleep_until(&self, until: Time) -> BoxFuture<()> {
+        self.zk.sleep_until(until)
+    }
+
+    fn spawn(&self, task: BoxFuture<()>) {
+        self.zk.spawn(task);
+    }
+
+    fn random(&self) -> u64 {
+        self.zk.random()
     }
 }

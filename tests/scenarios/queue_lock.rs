@@ -1,16 +1,14 @@
 //! What queue locks do, on whichever server the test that takes this in names.
 
 use super::{
-    LIMIT, children, client, client_of, code, end_session, grow, own_server, path, server, until_children,
+    LIMIT, children, client, client_of, code, end_session, grow, meddled, own_server, path, server,
+    until_children,
 };
 use crate::support::proxy::Proxy;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
-use zkhelper::client::StateEvent;
 use zkhelper::proto::{CreateMode, Request};
-use zkhelper::zk::{BoxFuture, OpOptions, Reply, SessionView, Watch, Zk};
-use zkhelper::{Client, Code, QueueLock, QueueLockOptions, Time, Tree, acl, path as paths};
+use zkhelper::zk::OpOptions;
+use zkhelper::{Client, Code, QueueLock, QueueLockOptions, Tree, acl, path as paths};
 
 const CHECK: Option<Duration> = Some(Duration::ZERO);
 
@@ -91,60 +89,19 @@ async fn until_watched(client: &Client) {
     }
 }
 
-/// Deletes a node right before it is watched for the first time: behind the list that still showed it.
-struct Meddler {
-    zk: Arc<dyn Zk>,
-    victim: String,
-}
-
-impl Zk for Meddler {
-    fn submit(&self, request: Request, options: OpOptions) -> Reply {
-        self.zk.submit(request, options)
-    }
-
-    fn submit_watch(&self, request: Request, options: OpOptions) -> (Reply, Watch) {
-        if request.path() == Some(&self.victim) {
-            let zk = Arc::clone(&self.zk);
-            let deletion = Request::Delete { path: self.victim.clone(), version: -1 };
-            let reply = zk.submit(deletion, options);
-            zk.spawn(Box::pin(async move { drop(reply.await) }));
-        }
-        self.zk.submit_watch(request, options)
-    }
-
-    fn session(&self) -> SessionView {
-        self.zk.session()
-    }
-
-    fn states(&self) -> mpsc::UnboundedReceiver<StateEvent> {
-        self.zk.states()
-    }
-
-    fn now(&self) -> Time {
-        self.zk.now()
-    }
-
-    fn sleep_until(&self, until: Time) -> BoxFuture<()> {
-        self.zk.sleep_until(until)
-    }
-
-    fn spawn(&self, task: BoxFuture<()>) {
-        self.zk.spawn(task);
-    }
-
-    fn random(&self) -> u64 {
-        self.zk.random()
-    }
-}
-
 #[tokio::test]
 async fn queue_lock_row_a_predecessor_that_vanishes_in_between_does_not_hang_the_wait() {
     let client = client().await;
     let at = path("between");
     grow(&client, &at, &["a", "b"]).await;
-    let meddler = Arc::new(Meddler { zk: Arc::clone(client.zk()), victim: format!("{at}/a") });
-    let lock = QueueLock::over(meddler, &at, QueueLockOptions::default()).expect("a queue lock");
-    lock.obtain("b", None).await.expect("its turn");
+    // The list still shows it; it is deleted right before it is watched.
+    let victim = format!("{at}/a");
+    let zk = meddled(&client, move |request| {
+        let watched = matches!(request, Request::Exists { path, .. } if *path == victim);
+        watched.then(|| Request::Delete { path: victim.clone(), version: -1 })
+    });
+    let lock = QueueLock::over(zk, &at, QueueLockOptions::default()).expect("a queue lock");
+    lock.obtain("b", Some(LIMIT)).await.expect("its turn");
 }
 
 #[tokio::test]

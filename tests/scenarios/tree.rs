@@ -1,9 +1,10 @@
 //! What trees do, on whichever server the test that takes this in names.
 
-use super::{LIMIT, client, client_of, code, grow, path, server};
+use super::{LIMIT, client, client_of, code, grow, meddled, path, server};
 use crate::support::proxy::{Direction, Proxy};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use zkhelper::proto::{Acl, CreateMode, permissions};
+use zkhelper::proto::{Acl, CreateMode, Request, permissions};
 use zkhelper::zk::OpOptions;
 use zkhelper::{Client, Code, Options, Tree, acl};
 
@@ -181,6 +182,41 @@ async fn tree_row_3_the_version_guards_the_top_nodes_data() {
     }
     tree.delete(&top, 1).await.expect("deleted");
     assert!(!tree.exists(&top).await.expect("an answer"));
+}
+
+#[tokio::test]
+async fn tree_row_3_what_is_below_stays_once_the_top_nodes_data_has_changed() {
+    let client = client().await;
+    let top = path("midway");
+    grow(&client, &top, &["a/b", "c"]).await;
+    // Somebody sets the data when the version was looked at, and right before anything is deleted.
+    let (at, once) = (top.clone(), AtomicBool::new(true));
+    let zk = meddled(&client, move |request| {
+        let first = matches!(request, Request::Multi(_)) && once.swap(false, Ordering::SeqCst);
+        first.then(|| Request::SetData { path: at.clone(), data: b"new".to_vec(), version: -1 })
+    });
+    assert_eq!(code(Tree::over(zk).delete(&top, 0).await), Code::BAD_VERSION);
+    assert_eq!(Tree::new(&client).children(&top).await.expect("a list"), ["a", "a/b", "c"]);
+    // Also where nodes are deleted one by one, because one was created in between.
+    let (at, step) = (top.clone(), AtomicUsize::new(0));
+    let zk = meddled(&client, move |request| {
+        if !matches!(request, Request::Multi(_)) {
+            return None;
+        }
+        Some(match step.fetch_add(1, Ordering::SeqCst) {
+            0 => Request::Create {
+                path: format!("{at}/c/new"),
+                data: Vec::new(),
+                acl: acl::default(),
+                mode: PLAIN,
+                ttl_ms: 0,
+                with_stat: true,
+            },
+            _ => Request::SetData { path: at.clone(), data: b"new".to_vec(), version: -1 },
+        })
+    });
+    assert_eq!(code(Tree::over(zk).delete(&top, 1).await), Code::BAD_VERSION);
+    assert_eq!(Tree::new(&client).children(&top).await.expect("a list"), ["a", "a/b", "c", "c/new"]);
 }
 
 #[tokio::test]

@@ -105,7 +105,7 @@ impl Hold {
         }
     }
 
-    /// Releases the lock; see [`Mutex::unlock`].
+    /// Releases the lock; see [`super::Mutex::unlock`].
     pub async fn release(mut self) -> Result<()> {
         let Some(inner) = self.inner.take() else { return Ok(()) };
         match inner.take_held(self.token) {
@@ -114,7 +114,7 @@ impl Hold {
         }
     }
 
-    /// Leaves the lock with its handle, to be released by [`Mutex::unlock`].
+    /// Leaves the lock with its handle, to be released by [`super::Mutex::unlock`].
     pub fn keep(mut self) -> i64 {
         self.inner = None;
         self.token
@@ -150,16 +150,16 @@ pub(super) async fn guarded(
         return Err(context(kept.loss().unwrap_or(Loss::LeaseRanOut).into()));
     }
     let own = kept.node.path.clone();
-    let options = match kept.is_persistent() {
-        false => OpOptions::default().on(kept.node.session),
-        // Its node excludes on any session of ours.
-        true => OpOptions::default(),
-    };
     let mut guarded = vec![MultiOp::Check { path: own.clone(), version: -1 }];
     if mutated(Mutant::GuardWithoutCheck) {
         guarded = vec![MultiOp::Check { path: "/".to_owned(), version: -1 }];
     }
     guarded.extend(ops);
+    let options = match kept.is_persistent() {
+        false => OpOptions::default().on(kept.node.session),
+        // Its node excludes on any session of ours.
+        true => OpOptions::default(),
+    };
     match zk.multi(guarded, options).await {
         Ok(mut results) => Ok(results.drain(1..).collect()),
         Err(error) if error.code() == Code::NO_NODE && error.path() == Some(&own) => {

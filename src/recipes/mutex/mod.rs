@@ -80,8 +80,9 @@ impl Mutex {
     pub fn over(zk: Arc<dyn Zk>, keeper: Arc<Keeper>, path: &str, options: MutexOptions) -> Result<Self> {
         path::validate(path).map_err(|e| e.during("mutex", Some(path)))?;
         options.validate().map_err(|e| e.during("mutex", Some(path)))?;
-        if options.strict.is_some() && zk.session().without_lease {
-            let text = "strict mode needs transactions, which the lent connection does not have";
+        if (options.strict.is_some() || options.persistent.is_some()) && zk.session().without_lease {
+            let text =
+                "strict and persistent locks need transactions, which the lent connection does not have";
             return Err(Error::new(Code::UNSUPPORTED).during("mutex", Some(path)).because(text));
         }
         if path == "/" {

@@ -1,0 +1,3 @@
+module zkhelper
+
+go 1.19

@@ -1,0 +1,108 @@
+package abi
+
+// #include <stdlib.h>
+// #include "bridge.h"
+import "C"
+
+import (
+	"context"
+	"fmt"
+	"runtime/cgo"
+	"strings"
+	"unsafe"
+)
+
+// Outcome is how a call ended.
+type Outcome struct {
+	Value  int64
+	Result *Result
+	Leader *Leader
+	Err    error
+}
+
+// Call is a call under way. Its outcome comes exactly once.
+type Call struct {
+	done chan Outcome
+	op   C.zkh_op
+}
+
+// start makes an asynchronous call. What it is given it passes on to C.
+func start(call func(user C.uintptr_t, op *C.zkh_op, err **C.zkh_error) C.zkh_status) *Call {
+	c := &Call{done: make(chan Outcome, 1)}
+	handle := cgo.NewHandle(c)
+	var op C.zkh_op
+	var err *C.zkh_error
+	if status := call(C.uintptr_t(handle), &op, &err); status != C.ZKH_OK {
+		handle.Delete()
+		c.done <- Outcome{Err: takeError(status, err)}
+		return c
+	}
+	c.op = op
+	return c
+}
+
+// Done has the outcome, once.
+func (c *Call) Done() <-chan Outcome { return c.done }
+
+// Cancel asks the call to end early. It has its outcome all the same.
+func (c *Call) Cancel() {
+	if c.op.id != 0 {
+		// One that has completed meanwhile is no mistake.
+		C.zkh_op_cancel(c.op, nil)
+	}
+}
+
+// Wait waits for the outcome. When the context ends the call is cancelled, and its outcome awaited all the same: what was
+// granted before is granted.
+func (c *Call) Wait(ctx context.Context) Outcome {
+	select {
+	case outcome := <-c.done:
+		return outcome
+	case <-ctx.Done():
+	}
+	c.Cancel()
+	outcome := <-c.done
+	if e, ok := outcome.Err.(*Error); ok && e.Code == Cancelled {
+		e.cause = ctx.Err()
+	}
+	return outcome
+}
+
+// refused is a call that was never made.
+func refused(err error) *Call {
+	c := &Call{done: make(chan Outcome, 1)}
+	c.done <- Outcome{Err: err}
+	return c
+}
+
+// text makes a C text, to be freed with free.
+func text(s string) (*C.char, error) {
+	if at := strings.IndexByte(s, 0); at >= 0 {
+		message := fmt.Sprintf("%q has a zero byte at %d (%s)", s, at, BadArgument.name())
+		return nil, &Error{Code: BadArgument, Name: BadArgument.name(), Message: message}
+	}
+	return C.CString(s), nil
+}
+
+func free(text *C.char) { C.free(unsafe.Pointer(text)) }
+
+// about makes a call that is about a path.
+func about(path string, call func(path *C.char, user C.uintptr_t, op *C.zkh_op, err **C.zkh_error) C.zkh_status) *Call {
+	c, err := text(path)
+	if err != nil {
+		return refused(err)
+	}
+	defer free(c)
+	return start(func(user C.uintptr_t, op *C.zkh_op, err **C.zkh_error) C.zkh_status {
+		return call(c, user, op, err)
+	})
+}
+
+// some is data with a first byte to point to; its length is passed beside it. That has to stand as &data[0] in the call
+// itself: so cgo checks these bytes alone, and not what else is in the memory around them.
+func some(data []byte) []byte {
+	if len(data) == 0 {
+		return []byte{0}
+	}
+	return data
+}

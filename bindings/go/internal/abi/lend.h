@@ -1,0 +1,9 @@
+/* A connection of the program's in Go, lent to the library: one callback serves every operation. */
+#ifndef ZKHELPER_GO_LEND_H
+#define ZKHELPER_GO_LEND_H
+
+#include "bridge.h"
+
+zkh_status zkhgo_lend(const zkh_client_options *options, uintptr_t user, zkh_client *client, zkh_error **err);
+
+#endif
