@@ -88,6 +88,7 @@ prove:
 	@scripts/zookeeper-39.sh
 	@$(MAKE) --no-print-directory build
 	ZKHELPER_PROVE=1 cargo test --release --locked --no-fail-fast $(TESTS) -- --nocapture
+	ZKHELPER_PROVE=1 scripts/python.sh test
 
 # What a program needs besides a static libzkhelper.a; zkhelper.pc says where it comes from.
 PRIVATE_LIBS = $(shell sed -n 's/^Libs.private: *-l//p' zkhelper.pc.in | sed 's/ -l/;/g')

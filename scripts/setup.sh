@@ -51,6 +51,8 @@ look() {
         have javac || missing="$missing default-jdk-headless"
         have go || missing="$missing golang-go"
         have cli_mt || [ -x /usr/lib/zookeeper/bin/cli_mt ] || missing="$missing zookeeper-bin"
+        # The Apache C client, whose connection examples/c/lent.c lends.
+        [ -e /usr/include/zookeeper/zookeeper.h ] || missing="$missing libzookeeper-mt-dev"
         python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
     fi
     missing=${missing# }
