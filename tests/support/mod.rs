@@ -9,6 +9,7 @@
 
 pub mod certificates;
 pub mod foreign;
+pub mod installed;
 pub mod port;
 pub mod process;
 pub mod proxy;
