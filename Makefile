@@ -2,6 +2,7 @@
 
 # Where to install; DESTDIR goes before it, for packages.
 PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 # host:port of a ZooKeeper on which `make demo` shows itself too, after the embedded server.
@@ -17,16 +18,17 @@ CAPI := --features "capi $(FEATURES)"
 ALL := --features capi,tls
 TESTS := --features capi,tls,simulation
 
-.PHONY: help build demo test lint sim header prove install clean
+.PHONY: help build demo test lint sim header reference prove install clean
 
 help:
 	@echo 'make demo      two C processes hand a lock back and forth; ZK=host:port: then on your ZooKeeper too'
 	@echo 'make test      lint, build and run every test (on Debian, as root, installs what they need)'
 	@echo 'make build     the shared library, the static archive and zkhelper.pc, in $(RELEASE)'
 	@echo '               FEATURES=tls: with TLS'
-	@echo 'make install   library, header and zkhelper.pc below PREFIX=$(PREFIX) (DESTDIR, FEATURES=tls)'
-	@echo 'make lint      formatting, clippy, the header against its source, documentation'
+	@echo 'make install   zkh, libraries, headers, zkhelper.pc and a CMake package below PREFIX=$(PREFIX) (DESTDIR, FEATURES=tls)'
+	@echo 'make lint      formatting, clippy, the header against its source, documentation and reference'
 	@echo 'make header    makes include/zkhelper.h anew'
+	@echo 'make reference the C and C++ reference, in $(REFERENCE)/html'
 	@echo 'make prove     the long tests: as `make test` runs them, with many more rounds'
 	@echo 'make sim       SEEDS=n schedules of the simulator, and every known error put back'
 	@echo 'make clean     removes what was built'
@@ -62,6 +64,7 @@ lint:
 	cargo clippy --locked --all-targets $(TESTS) -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps $(ALL)
 	cargo run --quiet --locked $(ALL) --example gen_header -- --check
+	@scripts/reference.sh $(REFERENCE)
 	@scripts/lint-foreign.sh
 	cargo clippy --locked --package zkhelper-python -- -D warnings
 	@scripts/python.sh lint
@@ -71,6 +74,12 @@ SEEDS ?= 20000
 sim:
 	ZKHELPER_SEEDS=$(SEEDS) cargo test --locked --profile sim --features simulation --test sim -- --nocapture
 
+# Where the reference goes.
+REFERENCE := $(abspath $(or $(CARGO_TARGET_DIR),target))/reference
+reference:
+	@scripts/reference.sh $(REFERENCE)
+	@echo '$(REFERENCE)/html/index.html'
+
 header:
 	cargo run --quiet --locked $(ALL) --example gen_header
 
@@ -79,19 +88,32 @@ prove:
 	@scripts/zookeeper-39.sh
 	@$(MAKE) --no-print-directory build
 	ZKHELPER_PROVE=1 cargo test --release --locked --no-fail-fast $(TESTS) -- --nocapture
+	ZKHELPER_PROVE=1 scripts/python.sh test
+
+# What a program needs besides a static libzkhelper.a; zkhelper.pc says where it comes from.
+PRIVATE_LIBS = $(shell sed -n 's/^Libs.private: *-l//p' zkhelper.pc.in | sed 's/ -l/;/g')
 
 install: build
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/cmake/zkhelper $(DESTDIR)$(INCLUDEDIR)/zkhelper
+	install -m 755 $(RELEASE)/zkh $(DESTDIR)$(BINDIR)/zkh
 	install -m 755 $(RELEASE)/libzkhelper.so $(DESTDIR)$(LIBDIR)/libzkhelper.so.$(VERSION)
 	ln -sf libzkhelper.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libzkhelper.so
 	install -m 644 $(RELEASE)/libzkhelper.a $(DESTDIR)$(LIBDIR)/libzkhelper.a
-	install -m 644 include/zkhelper.h $(DESTDIR)$(INCLUDEDIR)/zkhelper.h
+	install -m 644 include/zkhelper.h include/zkhelper.hpp $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 include/zkhelper/*.hpp $(DESTDIR)$(INCLUDEDIR)/zkhelper
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 	    -e 's|@VERSION@|$(VERSION)|; s|@RPATH@||' zkhelper.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/zkhelper.pc
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 	    -e 's|@VERSION@|$(VERSION)|' zkhelper-static.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/zkhelper-static.pc
 	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/zkhelper.pc $(DESTDIR)$(LIBDIR)/pkgconfig/zkhelper-static.pc
+	for file in zkhelper-config zkhelper-config-version; do \
+	    sed -e 's|@VERSION@|$(VERSION)|g; s|@MAJOR@|$(firstword $(subst ., ,$(VERSION)))|; s|@SONAME@|$(SONAME)|' \
+	        -e 's|@PRIVATE_LIBS@|$(PRIVATE_LIBS)|; s|@POINTER_SIZE@|'$$(($$(getconf LONG_BIT) / 8))'|g' \
+	        -e 's|@INCLUDE_FROM_LIB@|'$$(realpath -ms --relative-to=$(LIBDIR) $(INCLUDEDIR))'|' \
+	        cmake/$$file.cmake.in > $(DESTDIR)$(LIBDIR)/cmake/zkhelper/$$file.cmake || exit 1; \
+	done
+	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/zkhelper.pc $(DESTDIR)$(LIBDIR)/cmake/zkhelper/*.cmake
 
 clean:
 	cargo clean

@@ -42,12 +42,17 @@ look() {
         have c++ || missing="$missing g++"
         have clang || missing="$missing clang libclang-rt-dev"
         have valgrind || missing="$missing valgrind"
+        # A project of somebody else's that is built with the installed library, and the reference.
+        have cmake || missing="$missing cmake"
+        have doxygen || missing="$missing doxygen"
         have openssl || missing="$missing openssl"
         have mvn || missing="$missing maven"
         # The foreign clients of tests/interop, and kazoo as the control of tests/faults.
         have javac || missing="$missing default-jdk-headless"
         have go || missing="$missing golang-go"
         have cli_mt || [ -x /usr/lib/zookeeper/bin/cli_mt ] || missing="$missing zookeeper-bin"
+        # The Apache C client, whose connection examples/c/lent.c lends.
+        [ -e /usr/include/zookeeper/zookeeper.h ] || missing="$missing libzookeeper-mt-dev"
         python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
     fi
     missing=${missing# }

@@ -30,8 +30,10 @@ pub enum Mutant {
     WatchesNotRearmed,
     /// Waits for the deletion of a node that is gone already.
     WaitsForGone,
-    /// Repeats a deletion without looking whether the node there is its own.
+    /// Repeats a deletion after a look that does not tell its own node from another of that name.
     CzxidNotCompared,
+    /// Repeats a deletion without a look.
+    DeletesByName,
     /// Believes in its session for a timeout after any byte from a server.
     LeaseFromPings,
     /// Counts a renewal from its answer, not from its sending.
@@ -62,8 +64,6 @@ pub enum Mutant {
     SyncProves,
     /// Takes one write's answer for a proof that the leader began the session's time anew.
     OneAnswerProves,
-    /// Takes a server's answer to a reconnect for a proof that the session lives.
-    AttachProves,
     /// Takes a node that an earlier session of its own made for its own.
     AdoptsEarlierSession,
     /// Tries to remove its node once, and leaves it there if that fails.
@@ -107,6 +107,7 @@ impl Mutant {
         Self::WatchesNotRearmed,
         Self::WaitsForGone,
         Self::CzxidNotCompared,
+        Self::DeletesByName,
         Self::LeaseFromPings,
         Self::LeaseFromAnswer,
         Self::LossNotTold,
@@ -125,7 +126,6 @@ impl Mutant {
         Self::RenewsByName,
         Self::SyncProves,
         Self::OneAnswerProves,
-        Self::AttachProves,
         Self::AdoptsEarlierSession,
         Self::RemovesOnce,
         Self::TimeoutLeavesNode,

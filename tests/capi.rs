@@ -429,6 +429,21 @@ fn the_example_of_an_election_hands_over_to_another_process() {
     second.wait_success(LIMIT);
 }
 
+/// The connection is the Apache C client's, whose own memory is not ours to judge.
+#[test]
+fn the_example_of_a_lent_connection_locks_over_the_apache_client() {
+    let dir = TempDir::new("capi");
+    let program = dir.path().join("lent");
+    let mut cc = Command::new("cc");
+    cc.args(STRICT).args(["-g", "-pthread", "-fsanitize=address,undefined", "-o"]).arg(&program);
+    cc.arg(Path::new(ROOT).join("examples/c/lent.c")).args(installed().pkg_config(&["--cflags", "--libs"]));
+    run(cc.arg("-lzookeeper_mt"));
+    let mut command = installed().command(&program, How::Sanitized);
+    command.arg(shared_single().connect_string());
+    let output = Program::spawn(command).wait_success(LIMIT);
+    assert!(output.contains("held over session "), "{output}");
+}
+
 #[test]
 fn the_example_works_shared_and_static() {
     let dir = TempDir::new("capi");

@@ -63,3 +63,55 @@ fn the_readme_names_every_dependency_and_the_changelog_the_version() {
     }
     assert!(read("CHANGELOG.md").contains(&format!("## {}", env!("CARGO_PKG_VERSION"))));
 }
+
+/// The texts of a source file's log lines: level and format.
+fn log_lines(source: &str) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    for (at, _) in source.match_indices("log::") {
+        let rest = &source[at + "log::".len()..];
+        let Some((level, arguments)) = rest.split_once("!(") else { continue };
+        if ["error", "warn", "info", "debug", "trace"].contains(&level) {
+            let text = arguments.trim_start().strip_prefix('"').expect("a log line with its text in place");
+            found.push((level, text.split_once('"').unwrap().0));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_log_line_is_explained_to_who_operates_it() {
+    let page = read("docs/operating.md");
+    let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| ")).collect();
+    let mut open = vec![root().join("src")];
+    let mut count = 0;
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+                continue;
+            }
+            if path.extension().is_none_or(|e| e != "rs") || path.ends_with("tests.rs") {
+                continue;
+            }
+            let source = std::fs::read_to_string(&path).unwrap();
+            let code = source.split("#[cfg(test)]\nmod tests").next().unwrap();
+            for (level, format) in log_lines(code) {
+                count += 1;
+                // What is fixed in it, without what is filled in.
+                let fixed: Vec<_> = format
+                    .split('{')
+                    .enumerate()
+                    .map(|(i, part)| if i == 0 { part } else { part.split_once('}').unwrap().1 })
+                    .map(|part| part.trim_matches(|c: char| !c.is_alphanumeric()))
+                    .filter(|part| part.len() > 1)
+                    .collect();
+                let row = rows.iter().find(|row| {
+                    row.starts_with(&format!("| {level} ")) && fixed.iter().all(|part| row.contains(part))
+                });
+                assert!(row.is_some(), "{}: docs/operating.md has no {level} {format:?}", path.display());
+            }
+        }
+    }
+    assert!(count > 20, "only {count} log lines were found");
+}

@@ -20,8 +20,8 @@ use zkhelper::{Client, Code, Error, Loss, Mutex, MutexOptions, Options, State};
 
 /// Ends a test that hangs; no working test comes near it.
 const LIMIT: Duration = Duration::from_secs(120);
-/// The shortest that the server grants: its tick is 500 ms.
-const TIMEOUT: Duration = Duration::from_secs(2);
+/// Long enough for a slow machine, and short enough to see it end. The server grants 1 to 10 s.
+const TIMEOUT: Duration = Duration::from_secs(5);
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Two authorities, and what the one that servers and clients trust has signed.
@@ -159,7 +159,8 @@ async fn a_lock_is_kept_valid_and_excludes_a_plain_client(flavor: Flavor) {
 async fn a_session_its_watches_and_long_answers_survive_cut_connections(flavor: Flavor) {
     let server = server(flavor);
     let proxy = Proxy::new(server.secure_address(0));
-    let secure = connect(&by_name(proxy.address()), options(with_certificate())).await;
+    let patient = Options { session_timeout: Duration::from_secs(10), ..options(with_certificate()) };
+    let secure = connect(&by_name(proxy.address()), patient).await;
     let session = secure.session().id;
     let path = format!("/{}", support::unique("long"));
     // Many records of TLS each way, and more than it buffers.
@@ -173,7 +174,10 @@ async fn a_session_its_watches_and_long_answers_survive_cut_connections(flavor: 
         for read in reads {
             assert!(read.await.expect("read again").0 == data);
         }
-        secure.zk().set(&path, &data, -1, any()).await.expect("set");
+        // The reads may all have been answered before the cut was felt.
+        while let Err(error) = secure.zk().set(&path, &data, -1, any()).await {
+            assert_eq!(error.code(), Code::OUTCOME_UNKNOWN, "{error}");
+        }
         assert!(matches!(watch.await.kind, WatchEventKind::Node(_)));
     }
     assert_eq!(secure.session().id, session);
@@ -268,10 +272,11 @@ async fn an_unanswered_handshake_takes_no_longer_than_its_attempt() {
 #[tokio::test]
 async fn a_session_outlives_the_servers_of_an_ensemble_one_by_one() {
     let Certificates { authority, server, .. } = certificates();
-    let build = Ensemble::build(Flavor::Maven39).servers(3);
+    let patience = Duration::from_secs(60);
+    let build = Ensemble::build(Flavor::Maven39).servers(3).max_session_timeout(patience);
     let servers = build.secure(&server.both, &authority.file(), "need").start();
     let address: Vec<_> = (0..3).map(|i| by_name(servers.secure_address(i))).collect();
-    let wanted = Options { session_timeout: Duration::from_secs(9), ..options(with_certificate()) };
+    let wanted = Options { session_timeout: patience, ..options(with_certificate()) };
     let client = connect(&address.join(","), wanted).await;
     let session = client.session().id;
     let hold = mutex(&client, "/ensemble").lock(Some(LIMIT), "").await.expect("the lock");

@@ -71,9 +71,6 @@ impl Proof {
 
     /// A request that was sent then was answered now. `ping` is longer than the servers' ping interval.
     pub(crate) fn answered(&mut self, sent: Time, now: Time, weight: Weight, ping: Duration) {
-        if mutated(Mutant::AttachProves) {
-            self.proven = self.proven.max(self.connect.take());
-        }
         if weight == Weight::Read {
             return;
         }

@@ -220,8 +220,8 @@ async fn reset(mutex: Mutex) -> Result<i64> {
 }
 
 /// Lets the numbers of an idle lock begin at 0 again: the remedy for ZKH_SEQUENCE_EXHAUSTED. The path is
-/// deleted, and made anew by the next lock; tokens go on growing. In strict mode the next holder waits for
-/// the delay once.
+/// deleted, and made anew by the next lock; tokens go on growing. Where strict mode was used and the last holder
+/// is not known to have left cleanly, this waits for the path's delay first, and the next strict holder waits for it too.
 /// Any thread, not in callbacks. Errors: ZKH_NOT_EMPTY while anybody holds the lock or waits for it, or other
 /// nodes are below it: nothing is deleted then; ZKH_NO_AUTH, ZKH_NOT_SENT, ZKH_OUTCOME_UNKNOWN, ZKH_CLOSED,
 /// ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_WOULD_DEADLOCK.

@@ -169,7 +169,7 @@ pub(super) async fn remove(zk: Arc<dyn Zk>, node: LockNode, mut doubt: bool) -> 
 
 /// Whether the node is still there, and not another of its name.
 async fn is_there(zk: &Arc<dyn Zk>, node: &LockNode) -> Result<bool> {
-    if mutated(Mutant::CzxidNotCompared) {
+    if mutated(Mutant::DeletesByName) {
         return Ok(true);
     }
     let parent = path::parent(&node.path).unwrap_or("/");
@@ -180,7 +180,7 @@ async fn is_there(zk: &Arc<dyn Zk>, node: &LockNode) -> Result<bool> {
         Err(error) if error.code() == Code::NO_NODE => return Ok(false),
         Err(error) => return Err(error),
     }
-    Ok(look.await?.is_some_and(|stat| stat.czxid == node.czxid))
+    Ok(look.await?.is_some_and(|stat| stat.czxid == node.czxid || mutated(Mutant::CzxidNotCompared)))
 }
 
 /// Finds out whether a creation was applied whose answer did not come, and which node it made.
@@ -270,7 +270,11 @@ async fn look(zk: &Arc<dyn Zk>, parent: &str, id: &str, session: i64) -> Result<
 
 /// An error put back: the node may be of a session that is over, and go with it.
 async fn look_on_any_session(zk: &Arc<dyn Zk>, parent: &str, id: &str) -> Result<Option<(String, Stat)>> {
-    let (names, _) = zk.children(parent, OpOptions::default()).await?;
+    let names = match zk.children(parent, OpOptions::default()).await {
+        Ok((names, _)) => names,
+        Err(error) if error.code() == Code::NO_NODE => return Ok(None),
+        Err(error) => return Err(error),
+    };
     for at in names.iter().map(|name| path::join(parent, name)) {
         if let Ok((data, stat)) = zk.get(&at, OpOptions::default()).await
             && contents::has_id(&data, id)

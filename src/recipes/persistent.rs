@@ -64,7 +64,8 @@ pub(super) fn creation(parent: &str, data: Vec<u8>, id: &str, acl: &[Acl]) -> Re
 /// What that transaction made: the lock node's path and czxid, and when it was asked for.
 ///
 /// No server before 3.9 tells a created node's status in a transaction. Its czxid is the transaction's own
-/// number, with which the answer comes: a server answers a write right after it has applied it.
+/// number, with which the answer comes: a server answers a write right after it has applied it. A connection
+/// that is lent may not tell that number: then it is 0, and [`czxid_of`] asks.
 pub(super) fn created(answer: Answer) -> Result<(String, i64, Time)> {
     let Response::Multi(results) = answer.response else {
         return Err(Error::new(Code::PROTOCOL).because("a multi was answered otherwise"));
@@ -78,6 +79,17 @@ pub(super) fn created(answer: Answer) -> Result<(String, i64, Time)> {
             Ok((path, answer.zxid, answer.sent_at))
         }
         _ => Err(Error::new(Code::PROTOCOL).because("a create in a multi was answered otherwise")),
+    }
+}
+
+/// The czxid of a node that was made a moment ago; `None` if it is gone already.
+pub(super) async fn czxid_of(zk: &Arc<dyn Zk>, at: &str) -> Result<Option<i64>> {
+    let mut pause = Pause::new();
+    loop {
+        match zk.exists(at, step(zk)).await {
+            Err(error) if passes(&error) => pause.rest(zk).await,
+            outcome => return outcome.map(|stat| stat.map(|stat| stat.czxid)),
+        }
     }
 }
 
@@ -179,6 +191,7 @@ pub(super) async fn forget(
     let fence = companion(&parent, &id);
     let found = match answered {
         Ok(answer) => match created(answer) {
+            Ok((path, 0, _)) => czxid_of(&zk, &path).await.map(|czxid| czxid.map(|czxid| (path, czxid))),
             Ok((path, czxid, _)) => Ok(Some((path, czxid))),
             // Refused: nothing was made.
             Err(_) => return,

@@ -1,7 +1,7 @@
 //! Trees: create with parents, create or update, list and delete everything below a path.
 //!
 //! Whatever the tree is like, requests are pipelined, with a bounded number and a bounded size under way
-//! ([`Window`]), and nothing here calls itself, so a deep tree needs no deep stack. Listing takes one
+//! (`window.rs`), and nothing here calls itself, so a deep tree needs no deep stack. Listing takes one
 //! request a node. Deleting takes that and one transaction for every few hundred nodes. Creating takes one request a node;
 //! parents are made only after the server said that one is missing.
 //!

@@ -3,14 +3,17 @@
 use crate::{server, support};
 use std::io::Write;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 use support::process::Program;
 use support::proxy::{Direction, Proxy};
+use tokio::sync::mpsc::UnboundedReceiver;
 use zkhelper::client::Reattach;
-use zkhelper::proto::{Acl, CreateMode, MultiOp, permissions};
-use zkhelper::zk::OpOptions;
+use zkhelper::proto::{Acl, CreateMode, MultiOp, Request, permissions};
+use zkhelper::zk::{Answer, BoxFuture, OpOptions, Reply, SessionView, Watch};
 use zkhelper::{
-    Client, Code, Hold, Loss, Mutex, MutexOptions, Options, Owner, Persistent, Result, Strict, Time,
+    Client, Code, Hold, Loss, Mutex, MutexOptions, Options, Owner, Persistent, Result, StateEvent, Strict,
+    Time, Zk,
 };
 
 /// Ends a test that hangs; no working test comes near it.
@@ -437,4 +440,65 @@ async fn what_cannot_work_is_refused_before_a_request_is_sent() {
     assert!(refused(&lease(Duration::from_millis(99))).contains("100 ms"));
     assert!(refused(&lease(Duration::from_micros(200_100))).contains("whole milliseconds"));
     assert!(refused(&|o| o.contents_json(r#"{"revoke": ""}"#).expect("JSON")).contains("revoke"));
+}
+
+/// A connection whose answers do not tell the number of their transaction, as one that is lent may.
+struct Numberless(Arc<dyn Zk>);
+
+impl Zk for Numberless {
+    fn submit(&self, request: Request, options: OpOptions) -> Reply {
+        let (sender, reply) = Reply::channel();
+        let answer = self.0.submit(request, options);
+        self.0.spawn(Box::pin(async move {
+            sender.send(answer.await.map(|answer| Answer { zxid: 0, ..answer }));
+        }));
+        reply
+    }
+
+    fn submit_watch(&self, request: Request, options: OpOptions) -> (Reply, Watch) {
+        self.0.submit_watch(request, options)
+    }
+
+    fn session(&self) -> SessionView {
+        self.0.session()
+    }
+
+    fn states(&self) -> UnboundedReceiver<StateEvent> {
+        self.0.states()
+    }
+
+    fn now(&self) -> Time {
+        self.0.now()
+    }
+
+    fn sleep_until(&self, until: Time) -> BoxFuture<()> {
+        self.0.sleep_until(until)
+    }
+
+    fn spawn(&self, task: BoxFuture<()>) {
+        self.0.spawn(task);
+    }
+
+    fn random(&self) -> u64 {
+        self.0.random()
+    }
+}
+
+#[tokio::test]
+async fn the_token_is_asked_for_where_the_answer_does_not_tell_it() {
+    let client = client().await;
+    let at = path("numberless");
+    let zk: Arc<dyn Zk> = Arc::new(Numberless(Arc::clone(client.zk())));
+    let handle = Mutex::over(zk, Arc::clone(client.keeper()), &at, persistent()).expect("a mutex");
+    let hold = lock(&handle).await;
+    let listed = kept(&client, &at).contenders().await.expect("a list").remove(0);
+    assert_eq!((listed.stat.czxid, listed.owner), (hold.token(), Owner::Living));
+    // Also of one that is dropped before its creation is answered nothing stays.
+    for _ in 0..20 {
+        drop(handle.lock(None, ""));
+        drop(kept(&client, &at).lock(None, ""));
+    }
+    until(&client, &at, |names| names.len() == 2).await;
+    hold.release().await.expect("released");
+    until(&client, &at, |names| names.is_empty()).await;
 }

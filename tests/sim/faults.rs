@@ -10,8 +10,6 @@ pub enum Due {
     ForeignLeaves { all: bool },
     /// The leader ends this session.
     Expire { session: i64 },
-    /// The connection of this process breaks.
-    Break { process: usize },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -195,11 +195,6 @@ impl Sim {
                     stage.ensemble.expire(&mut stage.agenda, session);
                 }
             }
-            Event::Due(Due::Break { process }) => {
-                if let Some(conn) = stage.processes[process].conn.filter(|_| !stage.calm) {
-                    stage.net.end(&mut stage.agenda, conn);
-                }
-            }
             Event::Due(what) => {
                 for recipe in &mut self.recipes {
                     recipe.due(&mut self.stage, what);

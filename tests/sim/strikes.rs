@@ -146,26 +146,18 @@ impl Stage {
         let Some(leader) = self.ensemble.leader().filter(|_| servers > 1) else { return };
         let (silence, tick) = (self.ensemble.silence(), self.ensemble.tick);
         let until = self.agenda.now + silence + self.agenda.between(tick, 3 * tick);
-        let cut = self.agenda.chance(66);
-        if cut {
+        if self.agenda.chance(50) {
             self.agenda.tell(|| format!("leader {leader} is cut off from the others until {until}"));
-            self.isolate(leader, false, until + 2 * silence);
-        }
-        if !cut || self.agenda.chance(50) {
+            self.isolate(leader, false, until);
+        } else {
             self.ensemble.freeze(&mut self.agenda, leader, until);
         }
         // Some clients are on its side, some on the other.
         for process in 0..self.processes.len() {
             match self.agenda.rng.u32(0..4) {
-                0 => {
-                    let until = until + self.agenda.between(0, silence);
-                    (0..servers)
-                        .filter(|server| *server != leader)
-                        .for_each(|server| self.net.block(process, server, None, until));
-                    // Whoever comes back to it finds it as it was.
-                    let at = self.agenda.between(self.agenda.now + silence, until);
-                    self.agenda.at(at, Event::Due(Due::Break { process }));
-                }
+                0 => (0..servers)
+                    .filter(|server| *server != leader)
+                    .for_each(|server| self.net.block(process, server, None, until)),
                 1 => self.net.block(process, leader, None, until),
                 _ => {}
             }

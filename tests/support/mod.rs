@@ -9,6 +9,7 @@
 
 pub mod certificates;
 pub mod foreign;
+pub mod installed;
 pub mod port;
 pub mod process;
 pub mod proxy;
@@ -42,18 +43,23 @@ pub fn eventually<T>(limit: Duration, what: &str, mut look: impl FnMut() -> Opti
 /// Without what cargo tells the tests about this package: build scripts of dependencies (ring's) ask for the same
 /// variables, and all would be built anew, now and by the next cargo that is not run by a test.
 pub fn cargo() -> Command {
-    let mut cargo = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    on_this_package(Command::new(cargo))
+}
+
+/// Anything that runs cargo, such as make, in the same way.
+pub fn on_this_package(mut command: Command) -> Command {
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text == "OUT_DIR" || text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
-            cargo.env_remove(&name);
+            command.env_remove(&name);
         }
     }
     if let Some(target) = option_env!("CARGO_TARGET_TMPDIR").and_then(|tmp| Path::new(tmp).parent()) {
-        cargo.env("CARGO_TARGET_DIR", target);
+        command.env("CARGO_TARGET_DIR", target);
     }
-    cargo
+    command
 }
 
 /// A name that no other test of this process or of another one that runs now has.

@@ -225,7 +225,18 @@ impl Inner {
             }
             Err(error) => return Err(error.into()),
         };
-        let Some((path, czxid, sent)) = created else { return Err(Setback::Again) };
+        let Some((path, mut czxid, sent)) = created else { return Err(Setback::Again) };
+        if czxid == 0 {
+            let found = waiting.with(persistent::czxid_of(&self.zk, &path)).await;
+            czxid = match found {
+                Ok(Ok(Some(czxid))) => czxid,
+                setback => {
+                    self.clean_up(self.forget(None, id, session)).await;
+                    setback??;
+                    return Err(Setback::Again);
+                }
+            };
+        }
         let session = if mutated(Mutant::AdoptsEarlierSession) { self.zk.session().id } else { session };
         let companion = self.options.persistent.map(|_| persistent::companion(&self.path, &id));
         let patterns = &self.options.extra_lock_patterns;

@@ -1,11 +1,12 @@
 //! Who holds the lock and who waits for it; and the reset of an idle one.
 
-use super::Mutex;
-use super::persistence::{Claim, Owner};
+use super::persistence::{Claim, Owner, drifted};
+use super::{Inner, Mutex};
 use crate::error::{Code, Error, Result};
 use crate::path;
 use crate::proto::Stat;
-use crate::recipes::contender::Contender;
+use crate::recipes::contender::{Contender, LAST_SEQUENCE};
+use crate::recipes::marker::{ParentData, Ranges};
 use crate::recipes::{contents, persistent, revocation};
 use crate::zk::OpOptions;
 
@@ -117,19 +118,52 @@ impl Mutex {
     }
 
     /// Lets the numbers of an idle lock begin at 0 again: the remedy for [`Code::SEQUENCE_EXHAUSTED`]. The
-    /// path is deleted, and made anew by the next acquire; tokens go on growing.
+    /// path is deleted, and made anew by the next acquire; tokens go on growing. Where strict mode was used and
+    /// the last holder is not known to have left cleanly, this waits for the path's delay first, and the
+    /// next strict holder waits for it too.
     ///
-    /// [`Code::NOT_EMPTY`] while anybody holds the lock or waits for it, or other nodes are below it: the
-    /// server deletes nothing then. In strict mode the next holder waits for the delay once.
+    /// [`Code::NOT_EMPTY`] while anybody holds the lock or waits for it, or other nodes are below it: then
+    /// nothing is deleted.
     pub async fn reset(&self) -> Result<()> {
         let context = |error: Error| error.during("reset", Some(&self.inner.path));
-        match self.inner.zk.delete(&self.inner.path, -1, OpOptions::default()).await {
-            Err(error) if error.code() == Code::NO_NODE => Ok(()),
-            Err(error) if error.code() == Code::NOT_EMPTY => {
-                let text = "somebody holds the lock or waits for it, or there are other nodes below it";
-                Err(context(Error::new(Code::NOT_EMPTY).because(text)))
+        // The parent as it was before a wait, in which nobody may have come and gone.
+        let mut outlived = None;
+        loop {
+            match self.start_again(&mut outlived).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                // Somebody took the lock and gave it back meanwhile.
+                Err(error) if error.code() == Code::BAD_VERSION => {}
+                Err(error) if error.code() == Code::NO_NODE => return Ok(()),
+                Err(error) if error.code() == Code::NOT_EMPTY => {
+                    let text = "somebody holds the lock or waits for it, or there are other nodes below it";
+                    return Err(context(Error::new(Code::NOT_EMPTY).because(text)));
+                }
+                Err(error) => return Err(context(error)),
             }
-            outcome => outcome.map_err(context),
         }
+    }
+
+    /// Deletes the path, if whoever held it last cannot believe so any more; false if it is to be tried again.
+    async fn start_again(&self, outlived: &mut Option<(i64, i32)>) -> Result<bool> {
+        let Inner { zk, path, options, .. } = &*self.inner;
+        let (data, stat) = zk.get(path, OpOptions::default()).await?;
+        if stat.num_children > 0 {
+            return Err(Code::NOT_EMPTY.into());
+        }
+        if let ParentData::Marker(marker) = ParentData::parse(&data, stat.czxid) {
+            // The number that the next node would get.
+            let next = i32::try_from((i64::from(stat.cversion) + i64::from(stat.num_children)) >> 1);
+            let is_clean = next.is_ok_and(|next| {
+                (0..=LAST_SEQUENCE).contains(&next) && marker.is_clean_before(next, &Ranges::default())
+            });
+            let seen = Some((stat.czxid, stat.cversion));
+            if !is_clean && *outlived != seen {
+                zk.sleep_until(zk.now() + drifted(marker.delay, options.clock_drift)).await;
+                *outlived = seen;
+                return Ok(false);
+            }
+        }
+        zk.delete(path, stat.version, OpOptions::default()).await.map(|()| true)
     }
 }

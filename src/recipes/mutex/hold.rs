@@ -105,7 +105,7 @@ impl Hold {
         }
     }
 
-    /// Releases the lock; see [`Mutex::unlock`].
+    /// Releases the lock; see [`super::Mutex::unlock`].
     pub async fn release(mut self) -> Result<()> {
         let Some(inner) = self.inner.take() else { return Ok(()) };
         match inner.take_held(self.token) {
@@ -114,7 +114,7 @@ impl Hold {
         }
     }
 
-    /// Leaves the lock with its handle, to be released by [`Mutex::unlock`].
+    /// Leaves the lock with its handle, to be released by [`super::Mutex::unlock`].
     pub fn keep(mut self) -> i64 {
         self.inner = None;
         self.token

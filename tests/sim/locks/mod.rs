@@ -100,9 +100,10 @@ impl Locks {
             // The path's delay is whose marker comes first; the others are refused.
             _ => vec![Some(short), Some(long)],
         };
-        // A reset makes the path forget its delay: it is not for clients that disagree on it.
-        let agrees = modes.iter().flatten().all(|mode| modes.iter().flatten().all(|m| m.delay == mode.delay));
-        let resets = if stage.plan.has(Fault::ResetIdle) && agrees { 20 } else { 0 };
+        // A reset makes the path forget its marker: it is not for clients that differ in mode or delay.
+        let delay = |mode: &Option<Strict>| mode.map(|strict| strict.delay);
+        let agree = modes.iter().all(|mode| delay(mode) == delay(&modes[0]));
+        let resets = if stage.plan.has(Fault::ResetIdle) && agree { 20 } else { 0 };
         let ending = agenda.chance(5);
         let mut rng = stage.schedule.rng(Dice::Persistent(0));
         let lease = Duration::from_millis(tick * rng.u64(1..=8));

@@ -59,7 +59,10 @@ impl Locks {
                     Kind::Timed(micros) => Some(now + micros + micros / 100 + CLEAN_UP),
                     _ => None,
                 };
-                let alone = !self.calls.values().any(|call| call.handle == handle);
+                let mut others = self.calls.values_mut().filter(|call| call.handle == handle).peekable();
+                let alone = others.peek().is_none();
+                // Of two that begin at one moment it may be the second that takes the interrupt.
+                others.for_each(|other| other.must_be_interrupted = false);
                 let must_be_interrupted = alone && std::mem::take(&mut self.handles[handle].ahead);
                 let call_ = Call {
                     handle,

@@ -1,4 +1,4 @@
-"""Leads while it may, then lets somebody else: leader.py [HOST:PORT [PATH]]"""
+"""Leads while it may, then lets somebody else: elector.py [HOST:PORT [PATH]]"""
 
 import sys
 
