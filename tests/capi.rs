@@ -161,6 +161,13 @@ fn each_watch_tells_what_it_saw_and_ends_when_it_is_freed() {
 }
 
 #[test]
+fn a_term_whose_task_is_no_thread_ends_by_a_call() {
+    let ways = [(How::Shared, ""), (How::Sanitized, ""), (How::Valgrind, "")];
+    in_every_way("tests/capi/terms.c", &ways, "each term was ended once");
+    on_server("embedded", "tests/capi/terms.c", &ways[..1], "each term was ended once");
+}
+
+#[test]
 fn each_term_of_a_leader_begins_and_ends_once() {
     let ways = [(How::Shared, "30"), (How::Archive, "3"), (How::Sanitized, "10"), (How::Valgrind, "3")];
     in_every_way("tests/capi/elections.c", &ways, "each term was begun and ended once");
