@@ -6,9 +6,10 @@
 mod support;
 
 use nix::sys::signal::Signal;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
-use support::installed::{How, ROOT, installed, run, target};
+use support::installed::{How, ROOT, STRICT, installed, run, target};
 use support::process::Program;
 use support::proxy::Proxy;
 use support::zookeeper::{Ensemble, Flavor, shared_single};

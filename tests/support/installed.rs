@@ -1,20 +1,19 @@
 //! The library as a user has it, installed, and C programs compiled against it.
 
-use super::{TempDir, on_this_package};
+use super::{TempDir, cargo, on_this_package};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The root of the repository.
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-const STRICT: [&str; 5] = ["-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror"];
+pub const STRICT: [&str; 5] = ["-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror"];
 
 pub fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a target directory").to_owned()
 }
 
-/// Runs a command that has to succeed, and answers with what it printed on standard output.
+/// Runs a command to its good end, and answers with what it printed.
 pub fn run(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -35,7 +34,6 @@ pub struct Installed {
     prefix: TempDir,
 }
 
-/// The one that the tests of a program share.
 pub fn installed() -> &'static Installed {
     static INSTALLED: OnceLock<Installed> = OnceLock::new();
     INSTALLED.get_or_init(|| {
@@ -51,7 +49,6 @@ impl Installed {
         self.prefix.path()
     }
 
-    /// Where the libraries are.
     pub fn lib(&self) -> PathBuf {
         self.prefix().join("lib")
     }
@@ -59,19 +56,10 @@ impl Installed {
     /// The directory of a library that has AddressSanitizer in itself, made with the standard library as it is.
     fn instrumented() -> PathBuf {
         let target = target().join("address-sanitizer");
-        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
         let triple = run(Command::new("rustc").arg("-vV"));
         let triple = triple.lines().find_map(|line| line.strip_prefix("host: ")).expect("a host");
-        let mut build = Command::new(cargo);
-        build.current_dir(ROOT).args([
-            "build",
-            "--quiet",
-            "--release",
-            "--locked",
-            "--lib",
-            "--features",
-            "capi",
-        ]);
+        let mut build = cargo();
+        build.args(["build", "--quiet", "--release", "--locked", "--lib", "--features", "capi"]);
         build.args(["--target", triple]).env("CARGO_TARGET_DIR", &target);
         build.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-Zsanitizer=address");
         run(&mut build);
@@ -82,7 +70,6 @@ impl Installed {
         dir
     }
 
-    /// What `pkg-config` says of it.
     pub fn pkg_config(&self, arguments: &[&str]) -> Vec<String> {
         let mut command = Command::new("pkg-config");
         command.args(arguments).arg("zkhelper").env("PKG_CONFIG_PATH", self.lib().join("pkgconfig"));
