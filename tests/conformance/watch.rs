@@ -114,9 +114,9 @@ async fn s32_session_end_is_told_to_watches() {
     end_session(&a, &address()).await;
     assert_eq!(within(once).await.kind, WatchEventKind::SessionLost);
     assert_eq!(next(&mut stays).await.kind, WatchEventKind::MayHaveMissed);
-    set(&b, &at, "after").await;
+    // The connection may have come and gone between the two clients of one session, and each time it is told.
     loop {
-        // The connection may have come and gone between the two clients of one session.
+        set(&b, &at, "after").await;
         match next(&mut stays).await {
             told if told == event(DataChanged, &at) => break,
             told => assert_eq!(told.kind, WatchEventKind::MayHaveMissed),
