@@ -3,9 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A language: where its scenarios are, how its files end, and what stands before the number of one.
-const LANGUAGES: [(&str, &str, &str, &str); 2] =
-    [("Rust", "tests/conformance", "rs", "async fn s"), ("C", "tests/conformance/c", "c", "void s")];
+/// A language: where its scenarios are, how its files end, what stands before the number of one, and which scenarios
+/// are not for it.
+const LANGUAGES: [(&str, &str, &str, &str, &[u32]); 3] = [
+    ("Rust", "tests/conformance", "rs", "async fn s", &[]),
+    ("C", "tests/conformance/c", "c", "void s", &[]),
+    // It has no handle of another library to lend.
+    ("Python", "bindings/python/tests/conformance", "py", "def test_s", &[105, 106, 107, 108, 109]),
+];
 
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
@@ -50,7 +55,7 @@ fn the_page_and_the_list_for_programs_say_the_same() {
 #[test]
 fn each_language_has_each_scenario_once_and_by_its_name() {
     let list = listed();
-    for (language, dir, extension, prefix) in LANGUAGES {
+    for (language, dir, extension, prefix, left_out) in LANGUAGES {
         let mut found = BTreeMap::new();
         for entry in std::fs::read_dir(root().join(dir)).expect("its directory") {
             let path = entry.expect("a file").path();
@@ -61,7 +66,7 @@ fn each_language_has_each_scenario_once_and_by_its_name() {
                 assert!(found.insert(number, name).is_none(), "{language} has {number} twice");
             }
         }
-        for (number, (_, name)) in &list {
+        for (number, (_, name)) in list.iter().filter(|(number, _)| !left_out.contains(number)) {
             assert_eq!(found.remove(number).as_deref(), Some(name.as_str()), "{language}, scenario {number}");
         }
         assert!(found.is_empty(), "{language} has scenarios that are not listed: {found:?}");
