@@ -127,7 +127,7 @@ void s74_ended_session_deposes(void)
     int64_t ending = now_ms();
     end_session(a);
     int64_t reason = next_is(first, STOP).number;
-    CHECK(reason == ZKH_STOP_SESSION_OVER || reason == ZKH_STOP_NODE_DELETED);
+    CHECK(reason == ZKH_STOP_SESSION_OVER || reason == ZKH_STOP_NODE_DELETED || reason == ZKH_STOP_LEASE_RAN_OUT);
     end_term(term, ZKH_TASK_INTERRUPTED);
     struct note after = next_is(second, TERM);
     CHECK(after.other > term.other && now_ms() - ending >= 1199);
