@@ -248,6 +248,32 @@ fn sequences_end_at_2_to_the_31_as_apache_zookeepers_do() {
 }
 
 #[test]
+fn a_lenient_server_numbers_from_one_and_takes_an_empty_list() {
+    let (server, address) = start();
+    let mut session = Session::open(address, 10_000);
+    let unlisted = |path: &str, mode| match create(path, mode) {
+        Request::Create { path, data, mode, ttl_ms, with_stat, .. } => {
+            Request::Create { path, data, acl: Vec::new(), mode, ttl_ms, with_stat }
+        }
+        other => panic!("{other:?}"),
+    };
+    let refused = Answer::Error(Code::INVALID_ACL.number());
+    assert_eq!(session.ask(unlisted("/a", CreateMode::Persistent)), refused);
+    server.set_lenient(true);
+    let made = |path: &str| Answer::Ok(Response::Create { path: path.to_owned() });
+    assert_eq!(session.ask(unlisted("/a", CreateMode::Persistent)), made("/a"));
+    assert_eq!(session.ask(unlisted("/a/plain", CreateMode::Persistent)), made("/a/plain"));
+    for path in ["/a/0000000001", "/a/0000000002"] {
+        assert_eq!(session.ask(unlisted("/a/", CreateMode::PersistentSequential)), made(path));
+    }
+    session.ask(Request::Delete { path: "/a/0000000002".to_owned(), version: -1 });
+    assert_eq!(session.create("/a/", CreateMode::PersistentSequential), "/a/0000000003");
+    server.set_lenient(false);
+    assert_eq!(session.ask(unlisted("/b", CreateMode::Persistent)), refused);
+    assert_eq!(session.create("/a/", CreateMode::PersistentSequential), "/a/0000000004");
+}
+
+#[test]
 fn containers_go_after_their_last_child_and_nodes_with_a_time_to_live_after_that_time() {
     let (server, address) = start();
     let mut session = Session::open(address, 10_000);

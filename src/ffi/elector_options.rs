@@ -98,7 +98,8 @@ pub unsafe extern "C" fn zkh_elector_options_set_acl(
 }
 
 /// Sets further keys of the JSON object in the candidate's node and the leader's record, as the text of a
-/// JSON object. The keys hostname, pid, desc, id, token and candidate are the library's.
+/// JSON object. The keys hostname, pid, desc, token and candidate are the library's, and so is id where it is
+/// not among these; otherwise its own goes by attempt-id.
 /// Any thread. Errors: ZKH_BAD_ARGUMENT unless it is a JSON object; ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zkh_elector_options_set_contents_json(

@@ -127,7 +127,7 @@ pub unsafe extern "C" fn zkh_queue_lock_options_set_prefix(
 }
 
 /// Sets further keys of the JSON object in a node, as the text of a JSON object. The keys hostname, pid,
-/// desc and id are the library's.
+/// and desc are the library's, and so is id where it is not among these; otherwise its own goes by attempt-id.
 /// Any thread. Errors: ZKH_BAD_ARGUMENT unless it is a JSON object; ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn zkh_queue_lock_options_set_contents_json(

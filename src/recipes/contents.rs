@@ -4,7 +4,9 @@ use crate::error::{Code, Error, Result};
 use serde_json::{Map, Value};
 
 /// The key of the attempt's id, by which a node is found again whose creation was not answered.
-pub(super) const ID: &str = "id";
+const ID: &str = "id";
+/// The key of the attempt's id where the caller has a key `id` of its own, which programs for the Go package may rely on.
+const ATTEMPT: &str = "attempt-id";
 
 /// The caller's own keys, checked.
 pub(super) fn parse(text: &str) -> Result<Map<String, Value>> {
@@ -16,14 +18,16 @@ pub(super) fn parse(text: &str) -> Result<Map<String, Value>> {
     }
 }
 
-/// The contents of one attempt's node: the caller's keys, and over them `hostname`, `pid`, `desc` and `id`.
+/// The contents of one attempt's node: the caller's keys, over them `hostname`, `pid` and `desc`, and the attempt's
+/// `id`, which goes by `attempt-id` beside an `id` of the caller's.
 pub(super) fn render(extra: &Map<String, Value>, description: &str, id: &str) -> Vec<u8> {
     let mut map = extra.clone();
     let hostname = nix::unistd::gethostname().unwrap_or_default();
     map.insert("hostname".to_owned(), hostname.to_string_lossy().into());
     map.insert("pid".to_owned(), std::process::id().into());
     map.insert("desc".to_owned(), description.into());
-    map.insert(ID.to_owned(), id.into());
+    let key = if extra.contains_key(ID) { ATTEMPT } else { ID };
+    map.insert(key.to_owned(), id.into());
     Value::Object(map).to_string().into_bytes()
 }
 
@@ -35,9 +39,14 @@ pub(super) fn object(data: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
+/// The attempt's id in contents that are an object.
+pub(super) fn id_in(map: &Map<String, Value>) -> Option<&str> {
+    map.get(ATTEMPT).or_else(|| map.get(ID)).and_then(Value::as_str)
+}
+
 /// Whether these are the contents of the attempt with this id.
 pub(super) fn has_id(data: &[u8], id: &str) -> bool {
-    object(data).is_some_and(|map| map.get(ID).and_then(Value::as_str) == Some(id))
+    object(data).is_some_and(|map| id_in(&map) == Some(id))
 }
 
 /// Whether the contents are an object with this key.
@@ -73,6 +82,14 @@ mod tests {
         assert_eq!(map.get("desc").and_then(Value::as_str), Some("nightly \"report\""));
         assert_eq!(map.get("pid").and_then(Value::as_u64), Some(u64::from(std::process::id())));
         assert!(has_id(&data, "the-id") && !has_id(&data, "other") && !has_id(b"", "the-id"));
+    }
+
+    #[test]
+    fn an_id_of_the_callers_stays_and_ours_goes_beside_it() {
+        let data = render(&parse(r#"{"id": "node 7"}"#).expect("an object"), "", "the-id");
+        let map = object(&data).expect("an object");
+        assert_eq!(map.get("id").and_then(Value::as_str), Some("node 7"));
+        assert!(has_id(&data, "the-id") && !has_id(&data, "other"));
     }
 
     #[test]

@@ -278,6 +278,18 @@ async fn a_second_lock_on_a_held_handle_queues_behind_it() {
 }
 
 #[tokio::test]
+async fn a_lock_behind_a_hold_that_nobody_releases_ends_with_the_client() {
+    let client = client().await;
+    let handle = mutex(&client, &path("behind-closed"));
+    let hold = lock(&handle).await;
+    let second = handle.lock(Some(LIMIT), "");
+    client.close(LIMIT).await.expect("closed");
+    assert_eq!(code(second.await), Code::CLOSED);
+    assert_eq!(code(handle.lock(Some(LIMIT), "").await), Code::CLOSED);
+    drop(hold);
+}
+
+#[tokio::test]
 async fn an_interrupt_ends_a_wait_and_is_remembered_if_nobody_waits() {
     let client = client().await;
     let at = path("interrupt");

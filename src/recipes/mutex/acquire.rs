@@ -3,6 +3,7 @@
 use super::Inner;
 use super::hold::{Held, Hold};
 use super::strict::{Knowledge, Mark, STRICT_KEY};
+use crate::client::State;
 use crate::error::{Code, Error, Result};
 use crate::mutant::{Mutant, mutated};
 use crate::path;
@@ -13,7 +14,7 @@ use crate::recipes::node::{self, LockNode, Pause, is_passing, step};
 use crate::recipes::patience::Patience;
 use crate::recipes::{contents, persistent};
 use crate::time::Time;
-use crate::zk::Reply;
+use crate::zk::{Reply, Zk};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -91,6 +92,17 @@ impl Waiting {
     }
 }
 
+/// Ends when the client does, with the reason.
+async fn client_over(zk: &Arc<dyn Zk>) -> Error {
+    let mut states = zk.states();
+    while let Some(event) = states.recv().await {
+        if event.state == State::Closed {
+            return event.reason.unwrap_or_else(|| Code::CLOSED.into());
+        }
+    }
+    Code::CLOSED.into()
+}
+
 impl Inner {
     pub(super) async fn acquire(
         &self,
@@ -107,8 +119,15 @@ impl Inner {
             }
             Err(_) if try_only => return Err(Code::TIMEOUT.into()),
             Err(_) => {
-                let turn = waiting.patience.with(Arc::clone(&self.turn).acquire_owned()).await?;
-                turn.map_err(|_| Error::new(Code::CLOSED))?
+                // Whoever holds it may never release it once the client is over.
+                let turn = async {
+                    tokio::select! {
+                        biased;
+                        turn = Arc::clone(&self.turn).acquire_owned() => turn.map_err(|_| Error::new(Code::CLOSED)),
+                        error = client_over(&self.zk) => Err(error),
+                    }
+                };
+                waiting.patience.with(turn).await??
             }
         };
         loop {

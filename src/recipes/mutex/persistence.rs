@@ -33,7 +33,7 @@ impl Claim {
     pub(super) fn of(data: &[u8]) -> Option<Self> {
         let object = contents::object(data)?;
         let lease = Duration::from_millis(object.get(persistent::LEASE_KEY)?.as_u64()?);
-        let id = object.get(contents::ID)?.as_str()?.to_owned();
+        let id = contents::id_in(&object)?.to_owned();
         // What somebody wrote there must make neither a path of its own nor a release that waits too short.
         let plain = !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         (plain && Persistent::LEASES.contains(&lease)).then_some(Self { id, lease })

@@ -1,0 +1,5 @@
+//go:build zkhelper_static
+
+package zkhelper_test
+
+const tags = "zkhelper_static"
