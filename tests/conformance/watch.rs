@@ -114,8 +114,10 @@ async fn s32_session_end_is_told_to_watches() {
     end_session(&a, &address()).await;
     assert_eq!(within(once).await.kind, WatchEventKind::SessionLost);
     assert_eq!(next(&mut stays).await.kind, WatchEventKind::MayHaveMissed);
-    // The connection may have come and gone between the two clients of one session, and each time it is told.
+    // The connection may have come and gone between the two clients of one session, and each time it is told. Behind
+    // a read of its own client the watch is armed.
     loop {
+        a.zk().get(&at, O).await.expect("there");
         set(&b, &at, "after").await;
         match next(&mut stays).await {
             told if told == event(DataChanged, &at) => break,
