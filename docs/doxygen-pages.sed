@@ -1,3 +1,3 @@
 # Links to pages that are not in the reference become their text.
-s|\[\([^]]*\)\](\(lock-protocol\|evidence\|lent\|design\|session\)\.md[^)]*)|\1|g
-s|\[\([^]]*\)\](\.\./[^)]*)|\1|g
+s#\[\([^]]*\)\](\(lock-protocol\|evidence\|lent\|design\|session\)\.md[^)]*)#\1#g
+s#\[\([^]]*\)\](\.\./[^)]*)#\1#g

@@ -17,12 +17,15 @@ fn pages() -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_readmes_c_example_is_the_one_that_is_built_and_is_short() {
+fn the_readmes_c_and_cpp_examples_are_those_that_are_built_and_are_short() {
     let readme = read("README.md");
     let (_, after) = readme.split_once("```c\n").unwrap();
     let (example, _) = after.split_once("```").unwrap();
     assert_eq!(example, read("examples/c/lock.c"));
     assert!(example.lines().count() < 30);
+    let (_, after) = readme.split_once("```cpp\n").unwrap();
+    let (example, _) = after.split_once("```").unwrap();
+    assert_eq!(example, read("examples/cpp/lock.cpp"));
 }
 
 #[test]

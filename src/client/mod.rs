@@ -502,10 +502,12 @@ impl Client {
                 () = timeout => {}
             }
         }
-        match &self.shared {
-            Some(shared) => shared.inner.with_driver(|logical, now| logical.close(now, deadline.max(now))),
-            None => self.zk.close(),
-        }
+        let Some(shared) = &self.shared else {
+            // Whoever lent it need not tell that it is closed.
+            self.zk.close();
+            return Ok(());
+        };
+        shared.inner.with_driver(|logical, now| logical.close(now, deadline.max(now)));
         while let Some(event) = states.recv().await {
             if event.state == State::Closed {
                 return event.reason.map_or(Ok(()), |reason| Err(reason.during("close", None)));

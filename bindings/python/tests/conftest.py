@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,3 +86,34 @@ def path() -> str:
 
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+
+
+def connect(address: str, **options: Any) -> zkhelper.Client:
+    """A client as the conformance scenarios have it."""
+    return zkhelper.Client(address, session_timeout=4.0, **options)
+
+
+@pytest.fixture
+def a(address: str) -> Iterator[zkhelper.Client]:
+    """The first client of a conformance scenario."""
+    with connect(address) as client:
+        yield client
+
+
+@pytest.fixture
+def b(address: str) -> Iterator[zkhelper.Client]:
+    """The second client of a conformance scenario."""
+    with connect(address) as client:
+        yield client
+
+
+@pytest.fixture
+def home(a: zkhelper.Client) -> str:
+    """The node of one conformance scenario, which is new."""
+    return a.tree().create(f"/zk{fresh_path('conformance')}")
+
+
+@pytest.fixture
+def at(home: str) -> str:
+    """A path below it, where nothing is yet."""
+    return f"{home}/lock"

@@ -104,6 +104,9 @@ def _texts(given: Iterable[str]) -> list[str]:
 
 
 def _json(contents: Mapping[str, object]) -> str:
+    # A list of pairs would make an object too, and an empty one an empty object.
+    if not isinstance(contents, Mapping):
+        raise BadArgumentError(f"contents: not an object but {type(contents).__name__}")
     try:
         return json.dumps(dict(contents))
     except (TypeError, ValueError) as error:

@@ -1958,12 +1958,13 @@ zkh_status zkh_mutex_unlock_async(struct zkh_mutex mutex,
                                   struct zkh_error **err);
 
 // Lets the numbers of an idle lock begin at 0 again: the remedy for ZKH_SEQUENCE_EXHAUSTED. The path is
-// deleted, and made anew by the next lock; tokens go on growing. In strict mode the next holder waits for
-// the delay once.
+// deleted, and made anew by the next lock; tokens go on growing. Where strict mode was used and the last holder
+// is not known to have left cleanly, this waits for the path's delay first, and the next strict holder waits for it too.
 // Any thread, not in callbacks. Errors: ZKH_NOT_EMPTY while anybody holds the lock or waits for it, or other
 // nodes are below it: nothing is deleted then; ZKH_NO_AUTH, ZKH_NOT_SENT, ZKH_OUTCOME_UNKNOWN, ZKH_CLOSED,
 // ZKH_BAD_HANDLE, ZKH_FORKED, ZKH_WOULD_DEADLOCK.
-zkh_status zkh_mutex_reset(struct zkh_mutex mutex, struct zkh_error **err);
+zkh_status zkh_mutex_reset(struct zkh_mutex mutex,
+                           struct zkh_error **err);
 
 // The same, without waiting: `callback` gets the outcome. It cannot be cancelled. `user_data` is destroyed
 // by `destroy`, which may be null.
