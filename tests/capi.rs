@@ -63,36 +63,6 @@ fn the_header_is_what_the_source_makes_it() {
 }
 
 #[test]
-fn the_header_stands_alone_in_c_and_cpp() {
-    let dir = TempDir::new("header");
-    let source = dir.path().join("header.c");
-    // Twice: it guards itself.
-    let text = "#include <zkhelper.h>\n#include <zkhelper.h>\nint zkh_code(void);\nint zkh_code(void) { return ZKH_NO_NODE; }\n";
-    std::fs::write(&source, text).expect("a file");
-    for (compiler, language, standard) in [
-        ("gcc", "c", "c11"),
-        ("gcc", "c", "c17"),
-        ("g++", "c++", "c++17"),
-        ("clang", "c", "c11"),
-        ("clang++", "c++", "c++17"),
-        ("clang++", "c++", "c++20"),
-    ] {
-        let mut command = Command::new(compiler);
-        command.args([
-            "-x",
-            language,
-            &format!("-std={standard}"),
-            "-Wall",
-            "-Wextra",
-            "-pedantic",
-            "-Werror",
-        ]);
-        command.args(["-I", &format!("{ROOT}/include"), "-fsyntax-only"]).arg(&source);
-        run(&mut command);
-    }
-}
-
-#[test]
 fn misuse_gets_a_status_and_a_message() {
     let ways = [(How::Shared, "20"), (How::Archive, "2"), (How::Sanitized, "3"), (How::Valgrind, "2")];
     in_every_way("tests/capi/misuse.c", &ways, "each misuse was told of");

@@ -1024,7 +1024,8 @@ zkh_status zkh_mutex_options_add_acl(struct zkh_mutex_options options,
                                      struct zkh_error **err);
 
 // Sets further keys of the JSON object in the lock node, as the text of a JSON object. The keys
-// hostname, pid, desc and id are the library's.
+// hostname, pid and desc are the library's, and so is id where it is not among these; otherwise its own goes
+// by attempt-id.
 // Any thread. Errors: ZKH_BAD_ARGUMENT unless it is a JSON object; ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
 zkh_status zkh_mutex_options_set_contents_json(struct zkh_mutex_options options,
                                                const char *json,
@@ -2205,7 +2206,8 @@ zkh_status zkh_elector_options_set_acl(struct zkh_elector_options options,
                                        struct zkh_error **err);
 
 // Sets further keys of the JSON object in the candidate's node and the leader's record, as the text of a
-// JSON object. The keys hostname, pid, desc, id, token and candidate are the library's.
+// JSON object. The keys hostname, pid, desc, token and candidate are the library's, and so is id where it is
+// not among these; otherwise its own goes by attempt-id.
 // Any thread. Errors: ZKH_BAD_ARGUMENT unless it is a JSON object; ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
 zkh_status zkh_elector_options_set_contents_json(struct zkh_elector_options options,
                                                  const char *json,
@@ -2435,7 +2437,7 @@ zkh_status zkh_queue_lock_options_set_prefix(struct zkh_queue_lock_options optio
                                              struct zkh_error **err);
 
 // Sets further keys of the JSON object in a node, as the text of a JSON object. The keys hostname, pid,
-// desc and id are the library's.
+// and desc are the library's, and so is id where it is not among these; otherwise its own goes by attempt-id.
 // Any thread. Errors: ZKH_BAD_ARGUMENT unless it is a JSON object; ZKH_BAD_UTF8, ZKH_BAD_HANDLE, ZKH_FORKED.
 zkh_status zkh_queue_lock_options_set_contents_json(struct zkh_queue_lock_options options,
                                                     const char *json,
