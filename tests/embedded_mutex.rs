@@ -78,7 +78,7 @@ async fn the_word_embedded_is_one_server_for_the_process() {
 }
 
 #[tokio::test]
-async fn near_the_end_of_the_sequence_the_lock_refuses_and_names_the_remedy() {
+async fn mutex_row_4_near_the_end_of_the_sequence_the_lock_refuses_and_names_the_remedy() {
     let server = Server::start(0).expect("a server");
     let client = client(&server).await;
     parent(&client, "/end").await;
@@ -109,7 +109,7 @@ async fn near_the_end_of_the_sequence_the_lock_refuses_and_names_the_remedy() {
 }
 
 #[tokio::test]
-async fn a_newcomer_at_the_end_of_the_sequence_does_not_get_in_beside_a_holder() {
+async fn mutex_row_4_a_newcomer_at_the_end_of_the_sequence_does_not_get_in_beside_a_holder() {
     let server = Server::start(0).expect("a server");
     let client = client(&server).await;
     parent(&client, "/beside").await;

@@ -9,6 +9,8 @@ mod ground;
 mod pid_node;
 #[path = "scenarios/queue_lock.rs"]
 mod queue_lock;
+#[path = "scenarios/seed.rs"]
+mod seed;
 mod support;
 #[path = "scenarios/tree.rs"]
 mod tree;

@@ -14,6 +14,8 @@ mod zookeeper38 {
     mod pid_node;
     #[path = "scenarios/queue_lock.rs"]
     mod queue_lock;
+    #[path = "scenarios/seed.rs"]
+    mod seed;
     #[path = "scenarios/tree.rs"]
     mod tree;
 

@@ -279,3 +279,43 @@ pub(super) struct Report {
     pub(super) sent: i64,
     pub(super) connections: Vec<(SocketAddr, i64)>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::{ConnectRequest, RequestHeader, op_code};
+
+    fn frame(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
+        let mut writer = Writer::new();
+        write(&mut writer);
+        writer.into_bytes()
+    }
+
+    #[test]
+    fn a_connection_that_lost_its_session_to_another_does_nothing_in_its_name() {
+        let core = Core::new(0, 2000);
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let (first, _) = core.connected(address);
+        let mut connect = ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: 0,
+            timeout_ms: 4000,
+            session_id: 0,
+            password: vec![0; 16],
+            read_only: false,
+        };
+        assert_eq!(core.handle(first, &frame(|w| connect.encode(w))), Next::Continue);
+        let session = core.sessions()[0].id;
+        connect.session_id = session;
+        let password = |inner: &Inner| inner.machine.sessions.get(session).map(|s| s.password.to_vec());
+        connect.password = password(&core.inner.lock()).expect("a session");
+        let (second, _) = core.connected(address);
+        assert_eq!(core.handle(second, &frame(|w| connect.encode(w))), Next::Continue);
+        // It was on its way when the other came.
+        let close = frame(|w| RequestHeader { xid: 1, op: op_code::CLOSE_SESSION }.encode(w));
+        assert_eq!(core.handle(first, &close), Next::Close);
+        assert_eq!(core.sessions().len(), 1);
+        assert_eq!(core.handle(second, &close), Next::Close);
+        assert!(core.sessions().is_empty());
+    }
+}

@@ -57,6 +57,10 @@ pub(super) fn shake_hands(inner: &mut Inner, id: ConnectionId, frame: &[u8], now
 
 /// Every later one.
 pub(super) fn request(inner: &mut Inner, id: ConnectionId, session: i64, frame: &[u8], now: Now) -> Next {
+    // Its session is over, or has another connection since: what was still on its way here has no effect.
+    if inner.machine.sessions.get(session).is_none_or(|session| session.connection != Some(id)) {
+        return Next::Close;
+    }
     let mut reader = Reader::new(frame);
     let Ok(header) = RequestHeader::decode(&mut reader) else { return Next::Close };
     let null_data = has_null_data(header.op, frame.get(RequestHeader::LEN..).unwrap_or_default());

@@ -183,7 +183,7 @@ async fn a_task_is_run_again_until_it_is_interrupted() {
 
 /// The seed elects a task that fails at once again at once.
 #[tokio::test]
-async fn a_task_that_fails_at_once_is_elected_again_after_a_pause_that_grows() {
+async fn elector_row_3_a_task_that_fails_at_once_is_elected_again_after_a_pause_that_grows() {
     let client = client().await;
     let options = ElectorOptions {
         min_backoff: Duration::from_millis(100),
@@ -250,7 +250,7 @@ async fn an_interrupt_ends_a_campaign_and_a_term_and_is_remembered() {
 
 /// The seed's `Close` leaves the task running.
 #[tokio::test]
-async fn close_stops_the_task_and_waits_for_its_end() {
+async fn elector_row_3_close_stops_the_task_and_waits_for_its_end() {
     let client = client().await;
     let elector = elector(&client, &path("close"), short());
     let ended = AtomicUsize::new(0);
@@ -324,7 +324,7 @@ async fn an_interrupt_behind_a_resignation_is_not_lost() {
 /// The seed never sees that its session expired: a deposed leader runs on, and the next one does not
 /// wait for its end.
 #[tokio::test]
-async fn a_leader_whose_session_ends_is_told_and_the_next_one_waits_for_its_grace() {
+async fn elector_row_2_a_leader_whose_session_ends_is_told_and_the_next_one_waits_for_its_grace() {
     let (one, two) = (client().await, client().await);
     let at = path("deposed");
     let (first, second) = (elector(&one, &at, short()), elector(&two, &at, short()));
@@ -352,7 +352,7 @@ async fn a_leader_whose_session_ends_is_told_and_the_next_one_waits_for_its_grac
 }
 
 #[tokio::test]
-async fn a_frozen_connection_stops_the_leader_when_its_lease_is_over() {
+async fn elector_row_2_a_frozen_connection_stops_the_leader_when_its_lease_is_over() {
     let proxy = Proxy::new(server());
     let (one, two) = (client_of(&proxy.address().to_string()).await, client().await);
     let at = path("frozen");
@@ -428,7 +428,7 @@ async fn a_record_of_another_library_is_of_unknown_standing() {
 
 /// The seed tries again for ever, and cannot be interrupted.
 #[tokio::test]
-async fn an_error_that_does_not_pass_ends_the_election() {
+async fn elector_row_1_an_error_that_does_not_pass_ends_the_election() {
     let (one, two) = (client().await, client().await);
     let at = path("permanent");
     let first = elector(&one, &at, short());

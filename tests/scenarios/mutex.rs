@@ -290,7 +290,7 @@ async fn a_lock_behind_a_hold_that_nobody_releases_ends_with_the_client() {
 }
 
 #[tokio::test]
-async fn an_interrupt_ends_a_wait_and_is_remembered_if_nobody_waits() {
+async fn mutex_row_3_an_interrupt_ends_a_wait_and_is_remembered_if_nobody_waits() {
     let client = client().await;
     let at = path("interrupt");
     let holder = lock(&mutex(&client, &at)).await;
@@ -364,7 +364,7 @@ async fn a_node_deleted_by_someone_is_a_lost_lock_and_nothing_else_is_deleted() 
 }
 
 #[tokio::test]
-async fn foreign_locks_are_waited_for_by_number_and_foreign_children_are_not() {
+async fn mutex_row_4_foreign_locks_are_waited_for_by_number_and_foreign_children_are_not() {
     let client = client().await;
     let at = path("foreign");
     let options = OpOptions::default();
@@ -435,7 +435,7 @@ async fn a_lock_below_a_chroot_is_the_same_lock() {
 
 /// The exchange of an acquire is cut after each of its answer's bytes in turn, and of its request's.
 #[tokio::test]
-async fn an_acquire_cut_at_any_byte_makes_exactly_one_node() {
+async fn mutex_row_1_an_acquire_cut_at_any_byte_makes_exactly_one_node() {
     let proxy = Proxy::new(server());
     let watcher = client().await;
     for direction in [Direction::ToServer, Direction::ToClient] {

@@ -132,7 +132,7 @@ async fn the_node_is_persistent_has_a_companion_and_both_go_with_the_release() {
 }
 
 #[tokio::test]
-async fn an_owner_that_is_killed_keeps_the_lock_until_it_is_released_after_the_lease() {
+async fn mutex_row_1_an_owner_that_is_killed_keeps_the_lock_until_it_is_released_after_the_lease() {
     let client = client().await;
     let at = path("killed");
     let mut command = Command::new(std::env::current_exe().expect("this program"));
