@@ -57,6 +57,7 @@ test:
 	@$(MAKE) --no-print-directory sim
 	tests/interop/embedded_clients.sh
 	scripts/python.sh test
+	scripts/go.sh
 
 lint:
 	cargo fmt --all --check
@@ -89,6 +90,7 @@ prove:
 	@$(MAKE) --no-print-directory build
 	ZKHELPER_PROVE=1 cargo test --release --locked --no-fail-fast $(TESTS) -- --nocapture
 	ZKHELPER_PROVE=1 scripts/python.sh test
+	scripts/go.sh prove
 
 # What a program needs besides a static libzkhelper.a; zkhelper.pc says where it comes from.
 PRIVATE_LIBS = $(shell sed -n 's/^Libs.private: *-l//p' zkhelper.pc.in | sed 's/ -l/;/g')

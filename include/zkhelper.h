@@ -191,15 +191,6 @@
 // The client was closed.
 #define ZKH_LOSS_CLIENT_CLOSED 4
 
-// The contender lives: its node is ephemeral, or has its companion.
-#define ZKH_OWNER_LIVING 1
-
-// The node is persistent, and its owner's session is over. `zkh_mutex_release_dead` releases it.
-#define ZKH_OWNER_GONE 2
-
-// The node is persistent and says nothing of its owner, as those of the old Go package.
-#define ZKH_OWNER_UNKNOWN 3
-
 // Nothing proved in time that the lead was still held. The next leader may start when the grace is over.
 #define ZKH_STOP_LEASE_RAN_OUT 1
 
@@ -226,6 +217,15 @@
 
 // The task failed: the elector stands again after a pause that grows from failure to failure.
 #define ZKH_TASK_FAILED 1
+
+// The contender lives: its node is ephemeral, or has its companion.
+#define ZKH_OWNER_LIVING 1
+
+// The node is persistent, and its owner's session is over. `zkh_mutex_release_dead` releases it.
+#define ZKH_OWNER_GONE 2
+
+// The node is persistent and says nothing of its owner, as those of the old Go package.
+#define ZKH_OWNER_UNKNOWN 3
 
 // The task was interrupted: the election is over for this elector.
 #define ZKH_TASK_INTERRUPTED 2
@@ -516,14 +516,6 @@ typedef void (*zkh_lost_fn)(void *user_data, int64_t token, int32_t reason);
 // library, one at a time; what waits is refused in it with `ZKH_WOULD_DEADLOCK`. It must not throw.
 typedef void (*zkh_revoke_fn)(void *user_data, int64_t token, const char *reason);
 
-// The completion of `zkh_mutex_contenders_async`. `contenders` is null unless `status` is `ZKH_OK`, `error` is
-// null if it is; both belong to the library and are gone when the callback returns. It is called as
-// `zkh_done_fn` is.
-typedef void (*zkh_contenders_fn)(void *user_data,
-                                  zkh_status status,
-                                  const struct zkh_contenders *contenders,
-                                  const struct zkh_error *error);
-
 // How an elector behaves. Made by `zkh_elector_options_new`, freed by `zkh_elector_options_free`; an
 // elector copies it, so it may be used for several, changed in between, and freed at once.
 typedef struct zkh_elector_options {
@@ -566,6 +558,14 @@ typedef void (*zkh_deposed_fn)(void *user_data, int64_t token, int32_t reason);
 // A task has outlived its grace after the lead was lost: its fencing token. It is called on a thread that
 // runs nothing but such news; what waits is refused in it with `ZKH_WOULD_DEADLOCK`. It must not throw.
 typedef void (*zkh_overdue_fn)(void *user_data, int64_t token);
+
+// The completion of `zkh_mutex_contenders_async`. `contenders` is null unless `status` is `ZKH_OK`, `error` is
+// null if it is; both belong to the library and are gone when the callback returns. It is called as
+// `zkh_done_fn` is.
+typedef void (*zkh_contenders_fn)(void *user_data,
+                                  zkh_status status,
+                                  const struct zkh_contenders *contenders,
+                                  const struct zkh_error *error);
 
 // A term that an elector serves, from the call of a `zkh_term_fn` to `zkh_term_end`, which frees it.
 typedef struct zkh_term {
@@ -2053,143 +2053,6 @@ zkh_status zkh_mutex_guarded_async(struct zkh_mutex mutex,
                                    zkh_destroy_fn destroy,
                                    struct zkh_error **err);
 
-// Lists who holds the lock of this handle's path and who waits for it. `*contenders` is null on failure;
-// otherwise the caller frees it. It costs one request for each of them.
-// Any thread, not in callbacks. Errors: those of every request; ZKH_NO_AUTH.
-zkh_status zkh_mutex_contenders(struct zkh_mutex mutex,
-                                struct zkh_contenders **contenders,
-                                struct zkh_error **err);
-
-// The same, without waiting: `callback` gets the outcome. It cannot be cancelled. `user_data` is destroyed
-// by `destroy`, which may be null.
-// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
-zkh_status zkh_mutex_contenders_async(struct zkh_mutex mutex,
-                                      zkh_contenders_fn callback,
-                                      void *user_data,
-                                      zkh_destroy_fn destroy,
-                                      struct zkh_error **err);
-
-// The number of contenders. Any thread. It cannot fail; 0 for a null pointer.
-size_t zkh_contenders_count(const struct zkh_contenders *contenders);
-
-// The name of the contender's node, such as "lock-0000000007"; null where there is none at `index`, which counts
-// from 0. UTF-8; it belongs to the list and lives as long. Any thread. It cannot fail; null for a null pointer.
-const char *zkh_contenders_name(const struct zkh_contenders *contenders,
-                                size_t index);
-
-// The czxid of the contender's node, which is its fencing token once it holds the lock; 0 where there is no
-// contender. Any thread. It cannot fail; 0 for a null pointer.
-int64_t zkh_contenders_token(const struct zkh_contenders *contenders, size_t index);
-
-// The session that the contender's node ends with; 0 if it is persistent, or where there is no contender. Any
-// thread. It cannot fail; 0 for a null pointer.
-int64_t zkh_contenders_session_id(const struct zkh_contenders *contenders, size_t index);
-
-// Since when the contender is there, in milliseconds since 1970 by the servers' clock; 0 where there is no
-// contender. Any thread. It cannot fail; 0 for a null pointer.
-int64_t zkh_contenders_since_ms(const struct zkh_contenders *contenders, size_t index);
-
-// Whether the contender lives: one of `ZKH_OWNER_…`; 0 where there is no contender. Any thread. It cannot fail;
-// 0 for a null pointer.
-int32_t zkh_contenders_owner(const struct zkh_contenders *contenders,
-                             size_t index);
-
-// The host that the contender runs on, null where its node does not say. UTF-8; it belongs to the list and lives
-// as long. Any thread. It cannot fail; null for a null pointer.
-const char *zkh_contenders_hostname(const struct zkh_contenders *contenders,
-                                    size_t index);
-
-// The contender's process on its host, 0 where its node does not say. Any thread. It cannot fail; 0 for a null
-// pointer.
-int64_t zkh_contenders_pid(const struct zkh_contenders *contenders,
-                           size_t index);
-
-// What the contender wants the lock for, as it said when it locked; null where its node does not say. UTF-8; it
-// belongs to the list and lives as long. Any thread. It cannot fail; null for a null pointer.
-const char *zkh_contenders_description(const struct zkh_contenders *contenders,
-                                       size_t index);
-
-// Why the contender was asked to give the lock up, null where it was not; "" where no reason was given. UTF-8; it
-// belongs to the list and lives as long. Any thread. It cannot fail; null for a null pointer.
-const char *zkh_contenders_asked(const struct zkh_contenders *contenders,
-                                 size_t index);
-
-// What the contender's node holds: of this library's locks a JSON object. `*len`, unless `len` is null, takes its
-// length in bytes. Null where there is no contender. It belongs to the list and lives as long. Any thread. It
-// cannot fail; null for a null pointer.
-const void *zkh_contenders_data(const struct zkh_contenders *contenders,
-                                size_t index,
-                                size_t *len);
-
-// Frees a list that came through a `contenders` parameter; a null pointer is left alone. Any thread. It cannot
-// fail.
-void zkh_contenders_free(struct zkh_contenders *contenders);
-
-// Releases the persistent lock node `name` of this handle's path if its owner is gone, so that the next in line
-// has the lock. It waits for as long as the owner may still believe: the lease that stands in the node and a
-// little more.
-// Any thread, not in callbacks. Errors: those of every request; ZKH_NODE_EXISTS while the owner lives, or somebody
-// else is releasing the lock; ZKH_NO_NODE where there is no such node; ZKH_UNSUPPORTED where the node does not say
-// who owns it: `zkh_mutex_release_by_force` is left then; ZKH_BAD_ARGUMENT for an ephemeral node, which ends with
-// its session; ZKH_SESSION_EXPIRED if this client's session was over meanwhile: begin again.
-zkh_status zkh_mutex_release_dead(struct zkh_mutex mutex,
-                                  const char *name,
-                                  struct zkh_error **err);
-
-// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel it
-// by, which leaves the lock as it was; `user_data` is destroyed by `destroy`, which may be null.
-// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
-zkh_status zkh_mutex_release_dead_async(struct zkh_mutex mutex,
-                                        const char *name,
-                                        zkh_done_fn callback,
-                                        void *user_data,
-                                        zkh_destroy_fn destroy,
-                                        struct zkh_op *op,
-                                        struct zkh_error **err);
-
-// Releases the persistent lock node `name` of this handle's path, whether its owner lives or not: for a human who
-// knows that nobody relies on it any more. `czxid` names which one is meant, as `zkh_contenders_token` shows it.
-// An owner that lives hears of it as of a loss.
-// Any thread, not in callbacks. Errors: those of every request; ZKH_BAD_VERSION where the node has another czxid:
-// nothing is deleted then; ZKH_NO_NODE where there is no such node; ZKH_BAD_ARGUMENT for an ephemeral node.
-zkh_status zkh_mutex_release_by_force(struct zkh_mutex mutex,
-                                      const char *name,
-                                      int64_t czxid,
-                                      struct zkh_error **err);
-
-// The same, without waiting: `callback` gets the outcome. It cannot be cancelled. `user_data` is destroyed
-// by `destroy`, which may be null.
-// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
-zkh_status zkh_mutex_release_by_force_async(struct zkh_mutex mutex,
-                                            const char *name,
-                                            int64_t czxid,
-                                            zkh_done_fn callback,
-                                            void *user_data,
-                                            zkh_destroy_fn destroy,
-                                            struct zkh_error **err);
-
-// Asks the contender with the node `name` of this handle's path to give the lock up. Its holder is told the
-// reason (`zkh_mutex_on_revoke`), or as soon as it holds the lock, and decides; nothing is forced. Locks of this
-// library and of Curator understand it. `reason` may be null.
-// Any thread, not in callbacks. Errors: those of every request; ZKH_NO_NODE where there is no such node;
-// ZKH_NO_AUTH where its access control list lets this client not write it; ZKH_UNSUPPORTED for the node of a
-// library that knows no such request.
-zkh_status zkh_mutex_request_revocation(struct zkh_mutex mutex,
-                                        const char *name,
-                                        const char *reason,
-                                        struct zkh_error **err);
-
-// The same, without waiting: `callback` gets the outcome. It cannot be cancelled. `user_data` is destroyed
-// by `destroy`, which may be null.
-// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
-zkh_status zkh_mutex_request_revocation_async(struct zkh_mutex mutex,
-                                              const char *name,
-                                              const char *reason,
-                                              zkh_done_fn callback,
-                                              void *user_data,
-                                              zkh_destroy_fn destroy,
-                                              struct zkh_error **err);
-
 // Makes elector options with the defaults. `*options` is null on failure. The caller frees it.
 // Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_OUT_OF_RESOURCES.
 zkh_status zkh_elector_options_new(struct zkh_elector_options *options, struct zkh_error **err);
@@ -2343,6 +2206,159 @@ int64_t zkh_elector_valid_ms(struct zkh_elector elector);
 // meanwhile that a callback takes. Calls of other threads that wait on it end with ZKH_CLOSED.
 // Any thread, also in callbacks. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
 zkh_status zkh_elector_free(struct zkh_elector elector);
+
+// Lists who holds the lock of this handle's path and who waits for it. `*contenders` is null on failure;
+// otherwise the caller frees it. It costs one request for each of them.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_NO_AUTH.
+zkh_status zkh_mutex_contenders(struct zkh_mutex mutex,
+                                struct zkh_contenders **contenders,
+                                struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. It cannot be cancelled. `user_data` is destroyed
+// by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_mutex_contenders_async(struct zkh_mutex mutex,
+                                      zkh_contenders_fn callback,
+                                      void *user_data,
+                                      zkh_destroy_fn destroy,
+                                      struct zkh_error **err);
+
+// Lists who leads and who stands for it, in the order of service. `*candidates` is null on failure; otherwise the
+// caller frees it with `zkh_contenders_free`. It costs one request for each of them.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_NO_AUTH.
+zkh_status zkh_elector_candidates(struct zkh_elector elector,
+                                  struct zkh_contenders **candidates,
+                                  struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. It cannot be cancelled. `user_data` is destroyed
+// by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_elector_candidates_async(struct zkh_elector elector,
+                                        zkh_contenders_fn callback,
+                                        void *user_data,
+                                        zkh_destroy_fn destroy,
+                                        struct zkh_error **err);
+
+// The number of contenders. Any thread. It cannot fail; 0 for a null pointer.
+size_t zkh_contenders_count(const struct zkh_contenders *contenders);
+
+// The name of the contender's node, such as "lock-0000000007"; null where there is none at `index`, which counts
+// from 0. UTF-8; it belongs to the list and lives as long. Any thread. It cannot fail; null for a null pointer.
+const char *zkh_contenders_name(const struct zkh_contenders *contenders,
+                                size_t index);
+
+// The czxid of the contender's node, which is its fencing token once it holds the lock; 0 where there is no
+// contender. Any thread. It cannot fail; 0 for a null pointer.
+int64_t zkh_contenders_token(const struct zkh_contenders *contenders, size_t index);
+
+// The session that the contender's node ends with; 0 if it is persistent, or where there is no contender. Any
+// thread. It cannot fail; 0 for a null pointer.
+int64_t zkh_contenders_session_id(const struct zkh_contenders *contenders, size_t index);
+
+// Since when the contender is there, in milliseconds since 1970 by the servers' clock; 0 where there is no
+// contender. Any thread. It cannot fail; 0 for a null pointer.
+int64_t zkh_contenders_since_ms(const struct zkh_contenders *contenders, size_t index);
+
+// Whether the contender lives: one of `ZKH_OWNER_…`; 0 where there is no contender. Any thread. It cannot fail;
+// 0 for a null pointer.
+int32_t zkh_contenders_owner(const struct zkh_contenders *contenders,
+                             size_t index);
+
+// The host that the contender runs on, null where its node does not say. UTF-8; it belongs to the list and lives
+// as long. Any thread. It cannot fail; null for a null pointer.
+const char *zkh_contenders_hostname(const struct zkh_contenders *contenders,
+                                    size_t index);
+
+// The contender's process on its host, 0 where its node does not say. Any thread. It cannot fail; 0 for a null
+// pointer.
+int64_t zkh_contenders_pid(const struct zkh_contenders *contenders,
+                           size_t index);
+
+// What the contender wants the lock for, as it said when it locked; null where its node does not say. UTF-8; it
+// belongs to the list and lives as long. Any thread. It cannot fail; null for a null pointer.
+const char *zkh_contenders_description(const struct zkh_contenders *contenders,
+                                       size_t index);
+
+// Why the contender was asked to give the lock up, null where it was not; "" where no reason was given. UTF-8; it
+// belongs to the list and lives as long. Any thread. It cannot fail; null for a null pointer.
+const char *zkh_contenders_asked(const struct zkh_contenders *contenders,
+                                 size_t index);
+
+// What the contender's node holds: of this library's locks a JSON object. `*len`, unless `len` is null, takes its
+// length in bytes. Null where there is no contender. It belongs to the list and lives as long. Any thread. It
+// cannot fail; null for a null pointer.
+const void *zkh_contenders_data(const struct zkh_contenders *contenders,
+                                size_t index,
+                                size_t *len);
+
+// Frees a list that came through a `contenders` parameter; a null pointer is left alone. Any thread. It cannot
+// fail.
+void zkh_contenders_free(struct zkh_contenders *contenders);
+
+// Releases the persistent lock node `name` of this handle's path if its owner is gone, so that the next in line
+// has the lock. It waits for as long as the owner may still believe: the lease that stands in the node and a
+// little more.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_NODE_EXISTS while the owner lives, or somebody
+// else is releasing the lock; ZKH_NO_NODE where there is no such node; ZKH_UNSUPPORTED where the node does not say
+// who owns it: `zkh_mutex_release_by_force` is left then; ZKH_BAD_ARGUMENT for an ephemeral node, which ends with
+// its session; ZKH_SESSION_EXPIRED if this client's session was over meanwhile: begin again.
+zkh_status zkh_mutex_release_dead(struct zkh_mutex mutex,
+                                  const char *name,
+                                  struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. `op`, which may be null, takes a handle to cancel it
+// by, which leaves the lock as it was; `user_data` is destroyed by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_mutex_release_dead_async(struct zkh_mutex mutex,
+                                        const char *name,
+                                        zkh_done_fn callback,
+                                        void *user_data,
+                                        zkh_destroy_fn destroy,
+                                        struct zkh_op *op,
+                                        struct zkh_error **err);
+
+// Releases the persistent lock node `name` of this handle's path, whether its owner lives or not: for a human who
+// knows that nobody relies on it any more. `czxid` names which one is meant, as `zkh_contenders_token` shows it.
+// An owner that lives hears of it as of a loss.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_BAD_VERSION where the node has another czxid:
+// nothing is deleted then; ZKH_NO_NODE where there is no such node; ZKH_BAD_ARGUMENT for an ephemeral node.
+zkh_status zkh_mutex_release_by_force(struct zkh_mutex mutex,
+                                      const char *name,
+                                      int64_t czxid,
+                                      struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. It cannot be cancelled. `user_data` is destroyed
+// by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_mutex_release_by_force_async(struct zkh_mutex mutex,
+                                            const char *name,
+                                            int64_t czxid,
+                                            zkh_done_fn callback,
+                                            void *user_data,
+                                            zkh_destroy_fn destroy,
+                                            struct zkh_error **err);
+
+// Asks the contender with the node `name` of this handle's path to give the lock up. Its holder is told the
+// reason (`zkh_mutex_on_revoke`), or as soon as it holds the lock, and decides; nothing is forced. Locks of this
+// library and of Curator understand it. `reason` may be null.
+// Any thread, not in callbacks. Errors: those of every request; ZKH_NO_NODE where there is no such node;
+// ZKH_NO_AUTH where its access control list lets this client not write it; ZKH_UNSUPPORTED for the node of a
+// library that knows no such request.
+zkh_status zkh_mutex_request_revocation(struct zkh_mutex mutex,
+                                        const char *name,
+                                        const char *reason,
+                                        struct zkh_error **err);
+
+// The same, without waiting: `callback` gets the outcome. It cannot be cancelled. `user_data` is destroyed
+// by `destroy`, which may be null.
+// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+zkh_status zkh_mutex_request_revocation_async(struct zkh_mutex mutex,
+                                              const char *name,
+                                              const char *reason,
+                                              zkh_done_fn callback,
+                                              void *user_data,
+                                              zkh_destroy_fn destroy,
+                                              struct zkh_error **err);
 
 // As `zkh_elector_run`, without a thread that waits: `begin` is called when a term begins, `stop` at most once
 // a term, after it, when the task has to end, and the term is over when `zkh_term_end` is called. `over` is called once, when

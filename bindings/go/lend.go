@@ -18,8 +18,13 @@ import (
 // them. It does not say which session it is: a number stands for that, and the owner of a node that was made over this
 // Conn is shown as that number. It does not tell of its state: errors do.
 
-// lentSessionTimeout is what the core takes for the session timeout of a Conn: the old driver asked for as much.
-const lentSessionTimeout = 30 * time.Second
+const (
+	// What the core takes for the session timeout of a Conn, which does not tell it. Less than it is makes locks certain for
+	// less time, and more would be wrong. The first lock takes a quarter of it, since nobody knows how old the session is.
+	lentSessionTimeout = 6 * time.Second
+	// How long a pid node waits over a Conn for somebody else's: one and a half of the old driver's session timeouts.
+	lentPidWait = 45 * time.Second
+)
 
 // How long a Conn that nobody uses any more is waited for.
 const closeTimeout = 2 * time.Second
@@ -62,7 +67,7 @@ func lend(conn Conn) (*link, error) {
 			conn: conn, wake: make(chan struct{}, 1), over: make(chan struct{}),
 			session: lentConns.sessions << 32, made: make(map[string]bool),
 		}
-		client, err := abi.Lend(abi.ClientOptions{OperationTimeout: lentSessionTimeout}, l.ask)
+		client, err := abi.Lend(abi.ClientOptions{}, l.ask)
 		if err != nil {
 			return nil, err
 		}
@@ -78,7 +83,7 @@ func lend(conn Conn) (*link, error) {
 	}
 	l.users++
 	var once sync.Once
-	return &link{client: l.client, release: func() { once.Do(l.release) }, lenient: true}, nil
+	return &link{client: l.client, release: func() { once.Do(l.release) }, lenient: true, pidWait: lentPidWait}, nil
 }
 
 func (l *lent) release() {

@@ -1,6 +1,8 @@
 package zkhelper
 
 import (
+	"time"
+
 	"zkhelper/internal/abi"
 	"zkhelper/zk"
 )
@@ -11,6 +13,8 @@ type link struct {
 	release func()
 	// Where an empty ACL lets anyone do everything.
 	lenient bool
+	// How long a pid node waits for somebody else's; 0 is the core's default.
+	pidWait time.Duration
 }
 
 // linkTo is the way from a connection to the core: its own client where it is one of ours, and otherwise one over

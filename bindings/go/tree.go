@@ -150,7 +150,7 @@ func CreatePidNode(zconn Conn, zkPath string, contents string, done chan struct{
 	if err != nil {
 		return err
 	}
-	node, err := link.client.NewPidNode(zkPath, []byte(contents), nil)
+	node, err := link.client.NewPidNode(zkPath, []byte(contents), nil, link.pidWait)
 	if err == nil {
 		if err = node.Start().Wait(context.Background()).Err; err != nil {
 			node.Free()

@@ -12,10 +12,10 @@ import (
 	"zkhelper"
 )
 
-// TestOldAndNewProcessesShareALockAndAnElection is a rolling upgrade: processes that do what the old package does, and
+// TestOldAndNewProcessesTakeTurns is a rolling upgrade: processes that do what the old package does, and
 // processes of this one, on one mutex and one election. A new leader waits for the fifteen seconds that an old one might believe
 // still, since that one does not say that it left; so the elections take their time.
-func TestOldAndNewProcessesShareALockAndAnElection(t *testing.T) {
+func TestOldAndNewProcessesTakeTurns(t *testing.T) {
 	seconds := 40
 	if asked := os.Getenv("ZKHELPER_INTEROP_SECONDS"); asked != "" {
 		var err error

@@ -4,16 +4,19 @@
 #define ZKHELPER_ELECTOR_HPP
 
 #include <zkhelper/client.hpp>
+#include <zkhelper/contenders.hpp>
 
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <future>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace zkh {
 
@@ -338,6 +341,27 @@ public:
     [[nodiscard]] std::future<std::optional<leader>> current_future() const
     {
         return detail::promised<as_leader>(nullptr, zkh_elector_leader_async, handle());
+    }
+
+    /// Lists who leads and who stands for it, in the order of service. It costs one request for each of them.
+    [[nodiscard]] std::vector<contender> candidates() const
+    {
+        zkh_contenders *all = nullptr;
+        detail::failure failed;
+        const zkh_status status = zkh_elector_candidates(handle(), &all, failed.out());
+        const std::unique_ptr<zkh_contenders, detail::free_contenders> owned(all);
+        failed.check(status);
+        return detail::as_contenders::from(owned.get());
+    }
+    /// The same. It cannot be cancelled.
+    void candidates_async(callback<std::vector<contender>> done) const
+    {
+        detail::start_uncancellable<detail::as_contenders>(std::move(done), zkh_elector_candidates_async, handle());
+    }
+    /// The same.
+    [[nodiscard]] std::future<std::vector<contender>> candidates_future() const
+    {
+        return detail::promised_uncancellable<detail::as_contenders>(zkh_elector_candidates_async, handle());
     }
 
     /// Sets the callback for who leads, in place of the one before; an empty one sets none. It is called for the present

@@ -2,6 +2,7 @@
 
 use super::boundary::{UserData, bad_argument, out_object, out_or_null, status, text, text_or_null};
 use super::codes::zkh_status;
+use super::elector::{ElectorHandle, zkh_elector};
 use super::error::{c_text, zkh_error};
 use super::handles;
 use super::mutex::{MutexHandle, zkh_mutex};
@@ -121,6 +122,49 @@ pub unsafe extern "C" fn zkh_mutex_contenders_async(
     };
     // SAFETY: `err` is null or a place for a pointer.
     unsafe { status("zkh_mutex_contenders_async", err, body) }
+}
+
+/// Lists who leads and who stands for it, in the order of service. `*candidates` is null on failure; otherwise the
+/// caller frees it with `zkh_contenders_free`. It costs one request for each of them.
+/// Any thread, not in callbacks. Errors: those of every request; ZKH_NO_AUTH.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_elector_candidates(
+    elector: zkh_elector,
+    candidates: *mut *mut zkh_contenders,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = || {
+        // SAFETY: null, or a place for a pointer.
+        let place = unsafe { out_object(candidates) };
+        let place = place.ok_or_else(|| bad_argument("candidates is a null pointer"))?;
+        let handle = handles::get::<ElectorHandle>(elector.id)?;
+        let mutex = handle.elector.candidates_lock().clone();
+        place.set(Box::into_raw(Box::new(handle.on("list candidates").wait(|_| list(mutex))?)));
+        Ok(())
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_elector_candidates", err, body) }
+}
+
+/// The same, without waiting: `callback` gets the outcome. It cannot be cancelled. `user_data` is destroyed
+/// by `destroy`, which may be null.
+/// Any thread, also in callbacks. Errors of the call itself: those of every asynchronous call.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_elector_candidates_async(
+    elector: zkh_elector,
+    callback: zkh_contenders_fn,
+    user_data: *mut c_void,
+    destroy: zkh_destroy_fn,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let user = UserData::new(user_data, destroy);
+    let body = || {
+        let handle = handles::get::<ElectorHandle>(elector.id)?;
+        let mutex = handle.elector.candidates_lock().clone();
+        handle.on("list candidates").call(callback, user, None, |_| list(mutex))
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_elector_candidates_async", err, body) }
 }
 
 /// Reads a part of one contender, or answers with `none` where there is none.

@@ -108,6 +108,35 @@ static pthread_t leads(struct task *t, const char *path)
     return thread;
 }
 
+/* The last standing and token that an observer was told, and how often. */
+struct seen {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int calls, destroyed;
+    int32_t standing;
+    int64_t token;
+};
+
+static void on_leader(void *user_data, zkh_status status, const zkh_leader *leader, const zkh_error *error)
+{
+    struct seen *s = user_data;
+    CHECK(status == ZKH_OK && error == NULL);
+    CHANGE(s, s->calls++; s->standing = zkh_leader_standing(leader); s->token = zkh_leader_token(leader));
+}
+
+static void destroy_seen(void *user_data)
+{
+    struct seen *s = user_data;
+    CHANGE(s, s->destroyed++);
+}
+
+static void on_candidates(void *user_data, zkh_status status, const zkh_contenders *all, const zkh_error *error)
+{
+    struct seen *s = user_data;
+    CHECK(status == ZKH_OK && error == NULL && zkh_contenders_count(all) == 1);
+    CHANGE(s, s->calls++; s->token = zkh_contenders_token(all, 0));
+}
+
 static void a_task_is_run_until_it_is_interrupted(void)
 {
     struct task t = TASK;
@@ -125,6 +154,15 @@ static void a_task_is_run_until_it_is_interrupted(void)
     CHECK(strstr(data, "\"role\":\"test\"") != NULL && strstr(data, "\"desc\":\"C\"") != NULL);
     CHECK(zkh_leader_since_ms(leader) > 0);
     zkh_leader_free(leader);
+    zkh_contenders *candidates = NULL;
+    struct seen listed = TASK;
+    OK(zkh_elector_candidates(t.elector, &candidates, &err));
+    CHECK(zkh_contenders_count(candidates) == 1 && zkh_contenders_token(candidates, 0) == t.token);
+    zkh_contenders_free(candidates);
+    OK(zkh_elector_candidates_async(t.elector, on_candidates, &listed, destroy_seen, &err));
+    AWAIT(&listed, listed.destroyed == 1);
+    CHECK(listed.calls == 1 && listed.token == t.token);
+    FAILS(zkh_elector_candidates(t.elector, NULL, &err), ZKH_BAD_ARGUMENT, "candidates is a null pointer");
     CHANGE(&t, t.go_on = true; t.interrupted = true);
     CHECK(pthread_join(thread, NULL) == 0 && t.status == ZKH_INTERRUPTED && t.stops == 0);
     CHECK(!zkh_elector_is_leading(t.elector) && zkh_elector_token(t.elector) == 0);
@@ -233,28 +271,6 @@ static void terms_by_callbacks(int rounds)
         CHECK(zkh_elector_free(t.elector) == ZKH_OK);
         CHECK(t.over == 1 && t.destroyed == 1 && t.deposed == 2);
     }
-}
-
-/* The last standing and token that an observer was told, and how often. */
-struct seen {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    int calls, destroyed;
-    int32_t standing;
-    int64_t token;
-};
-
-static void on_leader(void *user_data, zkh_status status, const zkh_leader *leader, const zkh_error *error)
-{
-    struct seen *s = user_data;
-    CHECK(status == ZKH_OK && error == NULL);
-    CHANGE(s, s->calls++; s->standing = zkh_leader_standing(leader); s->token = zkh_leader_token(leader));
-}
-
-static void destroy_seen(void *user_data)
-{
-    struct seen *s = user_data;
-    CHANGE(s, s->destroyed++);
 }
 
 static void observers_are_told(void)

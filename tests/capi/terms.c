@@ -6,6 +6,8 @@
  */
 #include "check.h"
 
+#include <time.h>
+
 struct served {
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -53,7 +55,7 @@ static void over(void *user_data, zkh_status status, int64_t value, const zkh_er
     pthread_mutex_unlock(&s->lock);
 }
 
-static void destroy(void *user_data)
+static void dropped(void *user_data)
 {
     struct served *s = user_data;
     pthread_mutex_lock(&s->lock);
@@ -77,7 +79,7 @@ static void *end_later(void *user_data)
     until(s, &s->stopped, 1);
     CHECK(s->reason == ZKH_STOP_CLOSED);
     /* The elector is being freed, and waits for this. */
-    usleep(50 * 1000);
+    nanosleep(&(struct timespec){.tv_nsec = 50 * 1000 * 1000}, NULL);
     CHECK(zkh_term_end(s->term, ZKH_TASK_DONE, &failed) == ZKH_OK && failed == NULL);
     return NULL;
 }
@@ -105,7 +107,7 @@ int main(int argc, char **argv)
 
     /* Two terms, one after the other; the second is interrupted. */
     struct served served = SERVED;
-    OK(zkh_elector_run_async(elector, begin, stop, over, &served, destroy, &err));
+    OK(zkh_elector_run_async(elector, begin, stop, over, &served, dropped, &err));
     until(&served, &served.begun, 1);
     CHECK(served.valid_ms > 0 && zkh_elector_is_leading(elector) && zkh_elector_token(elector) == served.token);
     zkh_term first = served.term;
@@ -124,7 +126,7 @@ int main(int argc, char **argv)
 
     /* A task that says itself that it was interrupted ends the election. */
     struct served once = SERVED;
-    OK(zkh_elector_run_async(elector, begin, stop, over, &once, destroy, &err));
+    OK(zkh_elector_run_async(elector, begin, stop, over, &once, dropped, &err));
     until(&once, &once.begun, 1);
     OK(zkh_term_end(once.term, ZKH_TASK_INTERRUPTED, &err));
     until(&once, &once.destroyed, 1);
@@ -132,7 +134,7 @@ int main(int argc, char **argv)
 
     /* Free waits for the end of a term, which may be told meanwhile. */
     struct served last = SERVED;
-    OK(zkh_elector_run_async(elector, begin, stop, over, &last, destroy, &err));
+    OK(zkh_elector_run_async(elector, begin, stop, over, &last, dropped, &err));
     until(&last, &last.begun, 1);
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, end_later, &last) == 0);
@@ -142,11 +144,11 @@ int main(int argc, char **argv)
 
     /* Where the call fails, the user_data is destroyed all the same, and nothing else is called. */
     struct served none = SERVED;
-    FAILS(zkh_elector_run_async(elector, begin, stop, over, &none, destroy, &err), ZKH_BAD_HANDLE, "");
+    FAILS(zkh_elector_run_async(elector, begin, stop, over, &none, dropped, &err), ZKH_BAD_HANDLE, "");
     elector = elector_at(client, path);
-    FAILS(zkh_elector_run_async(elector, NULL, stop, over, &none, destroy, &err), ZKH_BAD_ARGUMENT, "begin");
-    FAILS(zkh_elector_run_async(elector, begin, NULL, over, &none, destroy, &err), ZKH_BAD_ARGUMENT, "stop");
-    FAILS(zkh_elector_run_async(elector, begin, stop, NULL, &none, destroy, &err), ZKH_BAD_ARGUMENT, "over");
+    FAILS(zkh_elector_run_async(elector, NULL, stop, over, &none, dropped, &err), ZKH_BAD_ARGUMENT, "begin");
+    FAILS(zkh_elector_run_async(elector, begin, NULL, over, &none, dropped, &err), ZKH_BAD_ARGUMENT, "stop");
+    FAILS(zkh_elector_run_async(elector, begin, stop, NULL, &none, dropped, &err), ZKH_BAD_ARGUMENT, "over");
     CHECK(none.destroyed == 4 && none.begun == 0 && none.over == 0);
     CHECK(zkh_elector_free(elector) == ZKH_OK);
 

@@ -818,8 +818,10 @@ impl Ensemble {
         let txn = lead.prepared.transaction(session, request, refused);
         let one_of_others = |path: &String| {
             let told = self.told.get(&(session, path.clone()));
-            // A late copy from an earlier connection is refused, and proves nothing.
-            counts && refused.is_none() && told.is_some_and(|(_, owner)| *owner != session)
+            // A late copy from an earlier connection is refused, and proves nothing. A persistent node has no
+            // owner among the sessions.
+            let another = |owner: i64| owner != session && owner != 0;
+            counts && refused.is_none() && told.is_some_and(|(_, owner)| another(*owner))
         };
         if let Request::Delete { path, .. } = request
             && one_of_others(path)

@@ -49,7 +49,7 @@ func (w LentWatch) Wanted() bool { return w.id != 0 }
 
 // Fire tells what the watch saw. That nobody waits for it any more is no mistake.
 func (w LentWatch) Fire(event Event) {
-	C.zkh_lent_watch_fire(C.zkh_lent_watch{id: w.id}, C.int32_t(event), nil)
+	C.zkh_lent_watch_fire(C.zkh_lent_watch(w), C.int32_t(event), nil)
 }
 
 // Lend makes a client over a connection. ask is called for each request, in order, and must not wait.

@@ -103,8 +103,9 @@ func (q *QueueLock) Free() { C.zkh_queue_lock_free(q.handle) }
 // PidNode is a node that says that its owner lives.
 type PidNode struct{ handle C.zkh_pid_node }
 
-// NewPidNode makes a pid node that is not there yet. A nil list is the default: anyone, as for a file.
-func (c *Client) NewPidNode(path string, value []byte, list []ACL) (*PidNode, error) {
+// NewPidNode makes a pid node that is not there yet. A nil list is the default: anyone, as
+// for a file; so is a wait of 0.
+func (c *Client) NewPidNode(path string, value []byte, list []ACL, wait time.Duration) (*PidNode, error) {
 	var options C.zkh_pid_node_options
 	var err *C.zkh_error
 	if status := C.zkh_pid_node_options_new(&options, &err); status != C.ZKH_OK {
@@ -118,6 +119,12 @@ func (c *Client) NewPidNode(path string, value []byte, list []ACL) (*PidNode, er
 		}
 		defer C.zkh_acl_free(acl)
 		if status := C.zkh_pid_node_options_set_acl(options, &acl, &err); status != C.ZKH_OK {
+			return nil, takeError(status, err)
+		}
+	}
+	if wait != 0 {
+		ms := C.int64_t(Milliseconds(wait))
+		if status := C.zkh_pid_node_options_set_wait_ms(options, ms, &err); status != C.ZKH_OK {
 			return nil, takeError(status, err)
 		}
 	}

@@ -135,13 +135,13 @@ func start(jars, home string) error {
 		select {
 		case <-ended:
 			said, _ := os.ReadFile(output.Name())
-			return fmt.Errorf("Apache ZooKeeper ended: %s", said)
+			return fmt.Errorf("the server ended: %s", said)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
 	if !serves(Address) {
 		server.stop()
-		return errors.New("Apache ZooKeeper does not serve")
+		return errors.New("the server does not serve")
 	}
 	return nil
 }
