@@ -1,5 +1,6 @@
 //! The README and the pages under `docs/`, held against what they speak of.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 fn root() -> &'static Path {
@@ -117,4 +118,35 @@ fn every_log_line_is_explained_to_who_operates_it() {
         }
     }
     assert!(count > 20, "only {count} log lines were found");
+}
+
+/// Every name of a test in `docs/seed.md` is one, and every test that is named after a row stands there.
+#[test]
+fn the_tests_named_after_the_go_packages_faults_are_listed_and_there() {
+    let page = read("docs/seed.md");
+    let named: BTreeSet<_> = page.split('`').filter(|word| is_named_after_a_row(word)).collect();
+    let mut sources = String::new();
+    for dir in ["tests", "tests/scenarios"] {
+        for entry in std::fs::read_dir(root().join(dir)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|e| e == "rs") {
+                sources += &std::fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    let there: BTreeSet<_> = sources
+        .split("fn ")
+        .skip(1)
+        .filter_map(|rest| rest.split('(').next())
+        .filter(|word| is_named_after_a_row(word))
+        .collect();
+    assert_eq!(named, there);
+    assert!(named.len() > 20, "{named:?}");
+}
+
+fn is_named_after_a_row(word: &str) -> bool {
+    let area = word.split_once("_row_").map(|(area, rest)| (area, rest.len() > 3));
+    area.is_some_and(|(area, whole)| {
+        whole && ["mutex", "queue_lock", "elector", "tree", "pid_node", "connect"].contains(&area)
+    })
 }
