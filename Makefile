@@ -30,7 +30,7 @@ help:
 	@echo 'make header    makes include/zkhelper.h anew'
 	@echo 'make reference the C and C++ reference, in $(REFERENCE)/html'
 	@echo 'make prove     the long tests: as `make test` runs them, with many more rounds'
-	@echo 'make sim       SEEDS=n schedules of the simulator, and every known error put back'
+	@echo 'make sim       SEEDS=n schedules of the simulator, and known errors put back'
 	@echo 'make clean     removes what was built'
 
 build:
