@@ -86,6 +86,8 @@ pub enum Mutant {
     ReleasesAtOnce,
     /// Election: writes the leader's record without a check that the candidate is there.
     LeaderUnchecked,
+    /// Election: begins a term without a look whether its lease still runs.
+    BeginsTermBlindly,
     /// Election: does not tell a task to stop when its lease has run out.
     StopNotTold,
 }
@@ -93,7 +95,7 @@ pub enum Mutant {
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -134,6 +136,7 @@ impl Mutant {
         Self::SequenceNotRefused,
         Self::GuardWithoutCheck,
         Self::LeaderUnchecked,
+        Self::BeginsTermBlindly,
         Self::StopNotTold,
     ];
 }

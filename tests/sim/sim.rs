@@ -1,6 +1,7 @@
 //! The course of one schedule: what happens, in which order, and who is asked about it.
 
 use super::agenda::{Event, MS, Micros};
+use super::elections::Elections;
 use super::faults::{Due, KINDS, Kind};
 use super::locks::Locks;
 use super::recipe::Recipe;
@@ -18,6 +19,17 @@ pub struct Sim {
     recipes: Vec<Box<dyn Recipe>>,
 }
 
+/// The recipes that are on the stage in this schedule.
+fn cast(stage: &mut Stage) -> Vec<Box<dyn Recipe>> {
+    let locks = |stage: &mut Stage| -> Box<dyn Recipe> { Box::new(Locks::new(stage)) };
+    let elections = |stage: &mut Stage| -> Box<dyn Recipe> { Box::new(Elections::new(stage)) };
+    match stage.schedule.cast() {
+        0..75 => vec![locks(stage)],
+        75..95 => vec![elections(stage)],
+        _ => vec![elections(stage), locks(stage)],
+    }
+}
+
 /// Runs a schedule.
 pub fn run(schedule: &Schedule, tell: bool) -> Outcome {
     let mut sim = Sim::new(schedule, tell);
@@ -28,7 +40,7 @@ pub fn run(schedule: &Schedule, tell: bool) -> Outcome {
 impl Sim {
     fn new(schedule: &Schedule, tell: bool) -> Self {
         let mut stage = Stage::new(schedule, tell);
-        let recipes: Vec<Box<dyn Recipe>> = vec![Box::new(Locks::new(&mut stage))];
+        let recipes = cast(&mut stage);
         let mut this = Self { stage, recipes };
         for recipe in &mut this.recipes {
             recipe.plant(&mut this.stage);
