@@ -84,6 +84,8 @@ pub enum Mutant {
     AnyCompanion,
     /// Persistent locks: releases what has no owner without waiting for the lease.
     ReleasesAtOnce,
+    /// Pid node: takes a dead owner's node over by its version alone, which another's may have too.
+    TakesOverByVersion,
     /// Election: writes the leader's record without a check that the candidate is there.
     LeaderUnchecked,
     /// Election: begins a term without a look whether its lease still runs.
@@ -95,7 +97,7 @@ pub enum Mutant {
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 43] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -135,6 +137,7 @@ impl Mutant {
         Self::WatchesSurviveExpiry,
         Self::SequenceNotRefused,
         Self::GuardWithoutCheck,
+        Self::TakesOverByVersion,
         Self::LeaderUnchecked,
         Self::BeginsTermBlindly,
         Self::StopNotTold,

@@ -15,6 +15,8 @@ mod locked;
 mod locks;
 mod many;
 mod network;
+mod pids;
+mod queues;
 mod recipe;
 mod schedule;
 mod shrink;

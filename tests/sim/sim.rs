@@ -4,6 +4,8 @@ use super::agenda::{Event, MS, Micros};
 use super::elections::Elections;
 use super::faults::{Due, KINDS, Kind};
 use super::locks::Locks;
+use super::pids::Pids;
+use super::queues::Queues;
 use super::recipe::Recipe;
 use super::schedule::{Dice, Part, Schedule};
 use super::stage::{Outcome, Stage};
@@ -21,13 +23,21 @@ pub struct Sim {
 
 /// The recipes that are on the stage in this schedule.
 fn cast(stage: &mut Stage) -> Vec<Box<dyn Recipe>> {
-    let locks = |stage: &mut Stage| -> Box<dyn Recipe> { Box::new(Locks::new(stage)) };
-    let elections = |stage: &mut Stage| -> Box<dyn Recipe> { Box::new(Elections::new(stage)) };
-    match stage.schedule.cast() {
-        0..75 => vec![locks(stage)],
-        75..95 => vec![elections(stage)],
-        _ => vec![elections(stage), locks(stage)],
+    let cast = stage.schedule.cast();
+    let mut recipes: Vec<Box<dyn Recipe>> = Vec::new();
+    if matches!(cast, 65..80 | 97..100) {
+        recipes.push(Box::new(Elections::new(stage)));
     }
+    if matches!(cast, 80..88 | 95..97) {
+        recipes.push(Box::new(Queues::new(stage)));
+    }
+    if matches!(cast, 88..95) {
+        recipes.push(Box::new(Pids::new(stage)));
+    }
+    if matches!(cast, 0..65 | 95..100) {
+        recipes.push(Box::new(Locks::new(stage)));
+    }
+    recipes
 }
 
 /// Runs a schedule.
