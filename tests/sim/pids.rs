@@ -21,7 +21,7 @@ enum Note {
     Event(PidEvent),
     /// It was made, as its owner heard.
     Made,
-    /// A creation was given up.
+    /// It was dropped, or its creation was given up.
     Dropped,
     Closed(Result<(), (Code, String)>),
     Failed {
@@ -103,6 +103,7 @@ impl Script {
         }
         if self.world.random_below(3) == 0 {
             drop(node);
+            self.note(Note::Dropped);
         } else {
             let outcome = node.close().await;
             self.note(Note::Closed(outcome.map_err(|error| (error.code(), error.to_string()))));
@@ -115,7 +116,7 @@ struct Handle {
     script: Option<usize>,
     /// The node that it made last: czxid and session.
     made: Option<(i64, i64)>,
-    /// A creation of it was given up: what that made may be taken for the next one's, before it is removed.
+    /// One was dropped: its node may be taken for the next one's, before it is removed.
     dropped: bool,
 }
 
