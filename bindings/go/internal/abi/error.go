@@ -135,6 +135,14 @@ func Because(err, cause error) error {
 	return &copied
 }
 
+// OfCode is an error of which no more is known than its code; nil for none.
+func OfCode(code Code) error {
+	if code == 0 {
+		return nil
+	}
+	return &Error{Code: code, Name: code.name(), Message: code.Error()}
+}
+
 // seenError copies an error that belongs to the library.
 func seenError(status C.zkh_status, err *C.zkh_error) error {
 	if status == C.ZKH_OK {

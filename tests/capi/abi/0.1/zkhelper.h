@@ -1180,6 +1180,10 @@ int32_t zkh_client_state(struct zkh_client client);
 // The present session's id; 0 while there is none and where the handle is dead. Any thread.
 int64_t zkh_client_session_id(struct zkh_client client);
 
+// The session timeout in milliseconds, as the server negotiated it last, or the one that is asked for before the first
+// session; 0 where the handle is dead. Any thread.
+int64_t zkh_client_session_timeout_ms(struct zkh_client client);
+
 // Gives what another client, also of another process, needs to attach to the present session
 // (`zkh_client_options_set_reattach`): its id, its password and the last transaction that was seen. `*len`
 // takes the password's length in bytes, which is 16; `*session_id` is 0 while there is no session. The password is a secret. A
