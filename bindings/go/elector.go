@@ -115,7 +115,10 @@ func (c *electorCore) close() (first bool) {
 		if term != nil {
 			_ = term.Resign()
 		}
+		// Until a campaign or a task is over they ask the elector.
+		c.busy <- struct{}{}
 		c.elector.Free()
+		<-c.busy
 		c.link.release()
 	})
 	return first

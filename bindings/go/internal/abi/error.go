@@ -149,6 +149,13 @@ func seenError(status C.zkh_status, err *C.zkh_error) error {
 		return nil
 	}
 	code := Code(status)
+	if code == BadHandle {
+		// Handles are freed here by Close alone.
+		return &Error{
+			Code: Closed, Name: Closed.name(), Path: C.GoString(C.zkh_error_path(err)),
+			Message: "it was closed before (" + Closed.name() + ")",
+		}
+	}
 	if err == nil {
 		return &Error{Code: code, Name: code.name(), Message: code.Error()}
 	}
