@@ -358,11 +358,33 @@ fn a_c_program_takes_a_lock_over_tls_and_is_told_what_is_wrong() {
     cc.arg(&program).arg("examples/c/tls.c").arg(dir.path().join("libzkhelper.so.0"));
     assert!(cc.status().expect("a C compiler").success());
 
+    takes_a_lock_and_is_told_what_is_wrong(&program, dir.path());
+}
+
+#[test]
+fn a_go_program_takes_a_lock_over_tls_and_is_told_what_is_wrong() {
+    let dir = TempDir::new("tls-go");
+    std::fs::copy(library(), dir.path().join("libzkhelper.so.0")).expect("copied");
+    let link = dir.path().join("libzkhelper.so");
+    std::os::unix::fs::symlink(dir.path().join("libzkhelper.so.0"), link).expect("linked");
+    let flags = format!("Cflags: -I{ROOT}/include\nLibs: -L{} -lzkhelper\n", dir.path().display());
+    let package = format!("Name: zkhelper\nDescription: with TLS\nVersion: 0\n{flags}");
+    std::fs::write(dir.path().join("zkhelper.pc"), package).expect("written");
+    let program = dir.path().join("tls");
+    let mut go = Command::new("go");
+    go.current_dir(Path::new(ROOT).join("examples/go")).env("PKG_CONFIG_PATH", dir.path());
+    go.env("GOTOOLCHAIN", "local").args(["build", "-o"]).arg(&program).arg("tls.go");
+    assert!(go.status().expect("the Go compiler: run scripts/setup.sh").success());
+    takes_a_lock_and_is_told_what_is_wrong(&program, dir.path());
+}
+
+/// What the example of TLS does, with the library in this directory.
+fn takes_a_lock_and_is_told_what_is_wrong(program: &Path, library: &Path) {
     let Certificates { authority, stranger, client, .. } = certificates();
     let server = server(Flavor::Maven39);
     let run = |address: &str, files: &[&Path]| {
-        let mut command = Command::new(&program);
-        command.env("LD_LIBRARY_PATH", dir.path()).arg(address).args(files);
+        let mut command = Command::new(program);
+        command.env("LD_LIBRARY_PATH", library).arg(address).args(files);
         let mut program = Program::spawn(command);
         let status = program.wait(LIMIT);
         (status.success(), program.output())
