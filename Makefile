@@ -18,7 +18,7 @@ CAPI := --features "capi $(FEATURES)"
 ALL := --features capi,tls
 TESTS := --features capi,tls,simulation
 
-.PHONY: help build demo test lint sim header reference prove install clean
+.PHONY: help build demo test lint sim nemesis header reference prove install clean
 
 help:
 	@echo 'make demo      two C processes hand a lock back and forth; ZK=host:port: then on your ZooKeeper too'
@@ -31,6 +31,7 @@ help:
 	@echo 'make reference the C and C++ reference, in $(REFERENCE)/html'
 	@echo 'make prove     the long tests: as `make test` runs them, with many more rounds'
 	@echo 'make sim       SEEDS=n schedules of the simulator, and known errors put back'
+	@echo 'make nemesis   MINUTES=n of clients and servers killed, frozen and cut off; SEED=, CONTROL=kazoo'
 	@echo 'make clean     removes what was built'
 
 build:
@@ -58,6 +59,7 @@ test:
 	tests/interop/embedded_clients.sh
 	scripts/python.sh test
 	scripts/go.sh
+	@$(MAKE) --no-print-directory nemesis
 
 lint:
 	cargo fmt --all --check
@@ -74,6 +76,14 @@ lint:
 SEEDS ?= 20000
 sim:
 	ZKHELPER_SEEDS=$(SEEDS) cargo test --locked --profile sim --features simulation --test sim -- --nocapture
+
+# Real servers and clients under faults: how long, and the seed of the faults (none: a new one).
+MINUTES ?= 5
+SEED ?=
+CONTROL ?=
+nemesis: build
+	@scripts/python.sh install >/dev/null
+	cargo test --locked $(ALL) --test nemesis -- --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(CONTROL),--control $(CONTROL))
 
 # Where the reference goes.
 REFERENCE := $(abspath $(or $(CARGO_TARGET_DIR),target))/reference
