@@ -18,7 +18,7 @@ CAPI := --features "capi $(FEATURES)"
 ALL := --features capi,tls
 TESTS := --features capi,tls,simulation
 
-.PHONY: help build demo test lint sim nemesis header reference prove install clean
+.PHONY: help build demo test lint sim nemesis fuzz soak header reference prove install clean
 
 help:
 	@echo 'make demo      two C processes hand a lock back and forth; ZK=host:port: then on your ZooKeeper too'
@@ -32,6 +32,8 @@ help:
 	@echo 'make prove     the long tests: as `make test` runs them, with many more rounds'
 	@echo 'make sim       SEEDS=n schedules of the simulator, and known errors put back'
 	@echo 'make nemesis   MINUTES=n of clients and servers killed, frozen and cut off; SEED=, CONTROL=kazoo'
+	@echo 'make fuzz      MINUTES=n for each fuzzer: calls over the C ABI, bytes at the embedded server and from a server'
+	@echo 'make soak      MINUTES=n of locking, watching, leading, connecting: nothing may grow'
 	@echo 'make clean     removes what was built'
 
 build:
@@ -55,6 +57,7 @@ test:
 	@$(MAKE) --no-print-directory build
 	cargo test --locked --no-fail-fast $(ALL) --all-targets
 	cargo test --locked $(ALL) --doc
+	cargo test --locked --package zkhelper-fuzz
 	@$(MAKE) --no-print-directory sim
 	tests/interop/embedded_clients.sh
 	scripts/python.sh test
@@ -70,6 +73,7 @@ lint:
 	@scripts/reference.sh $(REFERENCE)
 	@scripts/lint-foreign.sh
 	cargo clippy --locked --package zkhelper-python -- -D warnings
+	cargo clippy --locked --package zkhelper-fuzz --all-targets -- -D warnings
 	@scripts/python.sh lint
 
 # Schedules of the simulator, and how many of them.
@@ -84,6 +88,12 @@ CONTROL ?=
 nemesis: build
 	@scripts/python.sh install >/dev/null
 	cargo test --locked $(ALL) --test nemesis -- --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(CONTROL),--control $(CONTROL))
+
+fuzz:
+	scripts/fuzz.sh $(MINUTES)
+
+soak:
+	ZKHELPER_SOAK_SECONDS=$$(($(MINUTES) * 60)) cargo test --locked $(ALL) --test soak -- --nocapture
 
 # Where the reference goes.
 REFERENCE := $(abspath $(or $(CARGO_TARGET_DIR),target))/reference

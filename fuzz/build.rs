@@ -18,7 +18,7 @@ fn main() {
     let mut names = String::new();
     let mut count = 0;
     for statement in code.split(';') {
-        let Some((result, name, parameters)) = prototype(statement) else { continue };
+        let Some(Prototype { result, name, parameters }) = prototype(statement) else { continue };
         if LEFT_OUT.iter().any(|(left_out, _)| *left_out == name) {
             continue;
         }
@@ -32,28 +32,34 @@ fn main() {
             writeln!(body, "    let a{i} = call.{};", producer(&name, kind, parameter)).expect("written");
         }
         let arguments: Vec<_> = (0..parameters.len()).map(|i| format!("a{i}")).collect();
-        let end =
-            if result == "zkh_status" { "call.ended(status);" } else { "let _ = status; call.passed();" };
+        let (begin, end) = if result == "zkh_status" {
+            ("let status = ", "call.ended(status);")
+        } else {
+            ("", "call.passed();")
+        };
         writeln!(
             callers,
-            "fn call_{name}(call: &mut Call<'_>) {{\n{body}    // SAFETY: every pointer is null or to what the header asks for, and lives until the call is over.\n    let status = unsafe {{ {name}({}) }};\n    {end}\n}}\n",
+            "fn call_{name}(call: &mut Call<'_>) {{\n{body}    // SAFETY: every pointer is null or to what the header asks for, and lives until the call is over.\n    {begin}unsafe {{ {name}({}) }};\n    {end}\n}}\n",
             arguments.join(", ")
         )
         .expect("written");
         writeln!(names, "    (\"{name}\", call_{name}),").expect("written");
     }
     assert!(count > 200, "only {count} functions were found in the header");
-    writeln!(
-        out,
-        "}}\n\n{callers}\npub(crate) const FUNCTIONS: [(&str, fn(&mut Call<'_>)); {count}] = [\n{names}];"
-    )
-    .expect("written");
+    writeln!(out, "}}\n\n{callers}\npub(crate) const FUNCTIONS: [(&str, Caller); {count}] = [\n{names}];")
+        .expect("written");
     let to = Path::new(&std::env::var("OUT_DIR").expect("cargo's")).join("calls.rs");
     std::fs::write(&to, out).unwrap_or_else(|e| panic!("{}: {e}", to.display()));
 }
 
-/// The result's type, the name, and the type and name of each parameter.
-fn prototype(statement: &str) -> Option<(String, String, Vec<(String, String)>)> {
+/// A function of the header: its result's type, its name, and the type and name of each parameter.
+struct Prototype {
+    result: String,
+    name: String,
+    parameters: Vec<(String, String)>,
+}
+
+fn prototype(statement: &str) -> Option<Prototype> {
     let flat = statement.split_whitespace().collect::<Vec<_>>().join(" ");
     // Preprocessor lines and the like may stand before it.
     let (head, rest) = flat.split_once('(')?;
@@ -89,7 +95,11 @@ fn prototype(statement: &str) -> Option<(String, String, Vec<(String, String)>)>
         let (kind, name) = parameter.split_at(at + 1);
         (kind.trim().replace("struct ", ""), name.to_owned())
     });
-    Some((result.replace("struct ", ""), name.to_owned(), parameters.collect()))
+    Some(Prototype {
+        result: result.replace("struct ", ""),
+        name: name.to_owned(),
+        parameters: parameters.collect(),
+    })
 }
 
 const NUMBERS: [(&str, &str); 7] = [

@@ -40,6 +40,9 @@ type TermFn = unsafe extern "C" fn(*mut c_void, Handle, i64, i64);
 type PidFn = unsafe extern "C" fn(*mut c_void, i32, i32, *const c_void);
 type LogFn = unsafe extern "C" fn(*mut c_void, i32, *const c_char, *const c_char);
 
+/// Makes one call, with arguments from the input.
+type Caller = fn(&mut Call<'_>);
+
 mod functions {
     use super::*;
     include!(concat!(env!("OUT_DIR"), "/calls.rs"));
@@ -171,7 +174,10 @@ pub struct Call<'a> {
     function: &'static str,
     texts: Vec<CString>,
     lists: Vec<Vec<*const c_char>>,
+    // Pointers go into them: they must not move.
+    #[allow(clippy::vec_box)]
     cells: Vec<Box<[u64; 16]>>,
+    #[allow(clippy::vec_box)]
     stats: Vec<Box<[Stat; 4]>>,
     lengths: Option<usize>,
     borrowed: Vec<Arc<Object>>,

@@ -214,7 +214,7 @@ pub fn play(bytes: &[u8]) {
 
 fn greeting(bytes: &mut Bytes<'_>) -> Vec<u8> {
     let mut frame = vec![0, 0, 0, 0, 0, 0, 5, 0xdc];
-    frame.extend([0, 0, 0, 0, 0, 0, 0, u8::from(bytes.byte() % 16 != 0)]);
+    frame.extend([0, 0, 0, 0, 0, 0, 0, u8::from(!bytes.byte().is_multiple_of(16))]);
     frame.extend(framed(&[7; 16]));
     frame.push(0);
     framed(&frame)

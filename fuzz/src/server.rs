@@ -23,7 +23,7 @@ pub fn play(bytes: &[u8]) {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let mut server = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    if count % INPUTS == 0 {
+    if count.is_multiple_of(INPUTS) {
         *server = None;
     }
     let server =
@@ -31,7 +31,7 @@ pub fn play(bytes: &[u8]) {
     let mut bytes = Bytes::new(bytes);
     let mut streams: Vec<_> = (0..1 + bytes.below(3)).map(|_| open(server.address())).collect();
     for stream in &mut streams {
-        if bytes.byte() % 8 != 0 {
+        if !bytes.byte().is_multiple_of(8) {
             // Most inputs are to get past the handshake.
             let _ = stream.write_all(&handshake(&mut bytes));
         }

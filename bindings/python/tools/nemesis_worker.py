@@ -8,6 +8,7 @@ import random
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 import zkhelper
 
@@ -118,10 +119,19 @@ class Hold:
                 say(given, "ended", self.token, why)
 
 
+def at_the_end(interrupt: Callable[[], None]) -> None:
+    """Calls it once the worker is to stop."""
+
+    def wait() -> None:
+        stopping.wait()
+        interrupt()
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def lock_again_and_again(client: zkhelper.Client) -> None:
     mutex = client.mutex(lock_path, strict=zkhelper.Strict(timeout, timeout))
-    interrupter = threading.Thread(target=lambda: (stopping.wait(), mutex.interrupt()), daemon=True)
-    interrupter.start()
+    at_the_end(mutex.interrupt)
     while not stopping.is_set():
         asked = now()
         try:
@@ -140,7 +150,7 @@ def lock_again_and_again(client: zkhelper.Client) -> None:
 
 def stand(client: zkhelper.Client) -> None:
     elector = client.elector(election, lease=timeout, grace=grace, min_backoff=0.001, max_backoff=0.001)
-    threading.Thread(target=lambda: (stopping.wait(), elector.interrupt()), daemon=True).start()
+    at_the_end(elector.interrupt)
 
     def lead(term: zkhelper.Term) -> None:
         began = now()
