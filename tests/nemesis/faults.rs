@@ -63,7 +63,7 @@ fn ms(dice: &mut Rng, least: u64, most: u64) -> u64 {
 pub(crate) fn servers(stage: &Stage<'_>, seed: u64) {
     let dice = &mut Rng::with_seed(seed);
     while !stage.over() {
-        let pause = ms(dice, 1_000, 14_000);
+        let pause = ms(dice, 1_000, 18_000);
         stage.wait(pause);
         if stage.over() {
             break;
@@ -150,7 +150,7 @@ fn one_of_servers(stage: &Stage<'_>, dice: &mut Rng) {
 pub(crate) fn processes(stage: &Stage<'_>, seed: u64) {
     let dice = &mut Rng::with_seed(seed);
     while !stage.over() {
-        let pause = ms(dice, 2_000, 20_000);
+        let pause = ms(dice, 2_000, 24_000);
         stage.wait(pause);
         let (number, kill) = (stage.victim(dice), dice.bool());
         let whom = format!("client {number}");
@@ -176,7 +176,7 @@ pub(crate) fn processes(stage: &Stage<'_>, seed: u64) {
 pub(crate) fn links(stage: &Stage<'_>, seed: u64) {
     let dice = &mut Rng::with_seed(seed);
     while !stage.over() {
-        let pause = ms(dice, 1_000, 12_000);
+        let pause = ms(dice, 1_000, 16_000);
         stage.wait(pause);
         let (number, all, server) = (stage.victim(dice), dice.bool(), dice.usize(..3));
         let (kind, short, long) = (dice.u8(0..7), ms(dice, 1, 200), ms(dice, 50, 6_000));

@@ -85,7 +85,7 @@ class Hold:
         return True
 
     def work(self) -> None:
-        end = time.monotonic() + (random.uniform(0.5, 4) if random.random() < 1 / 60 else random.uniform(0, 0.006))
+        end = time.monotonic() + (random.uniform(0.5, 4) if random.random() < 1 / 90 else random.uniform(0, 0.006))
         following = 0.0
         while True:
             if time.monotonic() >= following:
