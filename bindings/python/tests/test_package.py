@@ -102,9 +102,7 @@ def test_the_pytest_fixtures_are_found(pytester: pytest.Pytester) -> None:
 ELSEWHERE = {"tls.py", "candidate.py"}
 
 
-@pytest.mark.parametrize(
-    "name", sorted({example.name for example in (EXAMPLES / "python").glob("*.py")} - ELSEWHERE)
-)
+@pytest.mark.parametrize("name", sorted({example.name for example in (EXAMPLES / "python").glob("*.py")} - ELSEWHERE))
 def test_the_examples_run(address: str, path: str, name: str) -> None:
     arguments = {
         "handover.py": [address, "ann", path, "3", "1", "2000"],
