@@ -84,8 +84,12 @@ pub enum Mutant {
     AnyCompanion,
     /// Persistent locks: releases what has no owner without waiting for the lease.
     ReleasesAtOnce,
+    /// Pid node: takes a dead owner's node over by its version alone, which another's may have too.
+    TakesOverByVersion,
     /// Election: writes the leader's record without a check that the candidate is there.
     LeaderUnchecked,
+    /// Election: begins a term without a look whether its lease still runs.
+    BeginsTermBlindly,
     /// Election: does not tell a task to stop when its lease has run out.
     StopNotTold,
 }
@@ -93,7 +97,7 @@ pub enum Mutant {
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 43] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -133,7 +137,9 @@ impl Mutant {
         Self::WatchesSurviveExpiry,
         Self::SequenceNotRefused,
         Self::GuardWithoutCheck,
+        Self::TakesOverByVersion,
         Self::LeaderUnchecked,
+        Self::BeginsTermBlindly,
         Self::StopNotTold,
     ];
 }

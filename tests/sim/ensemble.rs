@@ -573,16 +573,13 @@ impl Ensemble {
                         self.seen.push(Seen::Removed { czxid: node.czxid, with_session: false });
                     }
                 }
-                Change::Set { path, data, .. } => {
-                    if let (Some(lock), Some(node)) = (self.guards.get(path), self.truth.nodes.get(path)) {
+                Change::Set { path, data, .. } | Change::Create { path, data, .. } => {
+                    if let Some(lock) = self.guards.get(path) {
+                        let before =
+                            self.truth.nodes.get(path).map_or_else(|| Rc::from([]), |n| Rc::clone(&n.data));
                         let lowest = self.contenders(lock).first().map(|found| found.2);
-                        self.seen.push(Seen::Wrote {
-                            path: path.clone(),
-                            session: logged.session,
-                            before: Rc::clone(&node.data),
-                            after: Rc::clone(data),
-                            lowest,
-                        });
+                        let (path, after) = (path.clone(), Rc::clone(data));
+                        self.seen.push(Seen::Wrote { path, session: logged.session, before, after, lowest });
                     }
                 }
                 _ => {}
