@@ -30,6 +30,9 @@ for example in "$root"/examples/go/*.go; do
     # Only checked: the demo runs it, and kills it.
     */candidate.go) (cd "$root/examples/go" && go vet "$example") && continue ;;
     */handover.go) set -- embedded ann /zk/demo 1 0 ;;
+    */persistent.go) set -- embedded /zk/persistent list ;;
+    # It needs a server with TLS: tests/tls.rs runs it on one.
+    */tls.go) (cd "$root/examples/go" && go vet "$example") && continue ;;
     *) set -- ;;
     esac
     (cd "$root/examples/go" && go vet "$example" && go run "$example" "$@" >/dev/null)

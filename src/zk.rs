@@ -153,6 +153,11 @@ impl ReplySender {
         self.0.is_closed()
     }
 
+    /// Ends when nobody waits for the outcome any more.
+    pub(crate) async fn closed(&mut self) {
+        self.0.closed().await;
+    }
+
     /// Completes the reply.
     pub fn send(self, outcome: Result<Answer>) {
         // Whoever asked may have gone; that is theirs to decide.

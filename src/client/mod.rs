@@ -321,7 +321,7 @@ impl Client {
 
     /// A client over a connection that is somebody else's. Locks and elections run over it; what needs a
     /// session of our own ends with [`Code::UNSUPPORTED`]: credentials, watches that stay, whom the server takes it for.
-    /// `renew_interval` is as in [`Options`].
+    /// `renew_interval` is as in [`Options`]. For a connection that has no transactions see [`crate::Stepwise`].
     pub fn lent(zk: Arc<dyn Zk>, renew_interval: Option<Duration>) -> Self {
         Self { zk, shared: None, keeper: Arc::new(Keeper::new(renew_interval)) }
     }
