@@ -88,6 +88,8 @@ pub enum Mutant {
     ReleasesAtOnce,
     /// Pid node: takes a dead owner's node over by its version alone, which another's may have too.
     TakesOverByVersion,
+    /// Pid node: takes every node of its session for the one whose creation was not answered.
+    AnyPidNodeOfSession,
     /// Election: writes the leader's record without a check that the candidate is there.
     LeaderUnchecked,
     /// Election: begins a term without a look whether its lease still runs.
@@ -101,7 +103,7 @@ pub enum Mutant {
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -143,6 +145,7 @@ impl Mutant {
         Self::SequenceNotRefused,
         Self::GuardWithoutCheck,
         Self::TakesOverByVersion,
+        Self::AnyPidNodeOfSession,
         Self::LeaderUnchecked,
         Self::BeginsTermBlindly,
         Self::LeadEndsBeforeTask,

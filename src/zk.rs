@@ -89,6 +89,9 @@ pub struct SessionView {
     /// Until when the session is certain to live at the servers; `None` while nothing proves it yet.
     /// It counts on the servers' session timeout and their tick, and on nothing else of theirs.
     pub valid_until: Option<Time>,
+    /// The greatest transaction number that a server has told; what is asked for from now on gets a greater one. 0 where
+    /// that is not known, as on some lent connections.
+    pub zxid: i64,
     /// Whether nothing can prove how long the session lives, because this connection has no transactions. A lock
     /// is then believed as long as the connection stands, which proves little: see `docs/lent.md`.
     pub without_lease: bool,

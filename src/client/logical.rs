@@ -164,6 +164,7 @@ impl Logical {
             timeout: self.session.timeout(),
             last_heard: self.session.last_heard(),
             valid_until: self.session.valid_until(self.options.clock_drift),
+            zxid: self.session.last_zxid(),
             without_lease: false,
         }
     }

@@ -116,7 +116,7 @@ struct Handle {
     script: Option<usize>,
     /// The node that it made last: czxid and session.
     made: Option<(i64, i64)>,
-    /// One was dropped: its node may be taken for the next one's, before it is removed.
+    /// A creation was dropped that was not answered: what it made has the number of the next one's time.
     dropped: bool,
 }
 

@@ -53,4 +53,11 @@ pub const ALL: &[Regression] = &[
         Mutant::TakesOverByVersion,
         "P1",
     ),
+    found(
+        138_587,
+        Some(90),
+        "two handles of one client removed one node, and the second removal met another owner's",
+        Mutant::AnyPidNodeOfSession,
+        "P1",
+    ),
 ];
