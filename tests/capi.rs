@@ -301,6 +301,9 @@ fn the_example_works_shared_and_static() {
     }
 }
 
+/// As [`LIMIT`], where the Python module has to be built first.
+const DEMO_LIMIT: Duration = Duration::from_secs(1800);
+
 /// The demo, whose files and processes are below a directory of its own.
 fn demo(dir: &TempDir, arguments: &[String]) -> Command {
     installed();
@@ -326,7 +329,7 @@ fn is_over(dir: &TempDir) {
 #[test]
 fn the_demo_shows_what_it_says() {
     let dir = TempDir::new("demo");
-    let output = Program::spawn(demo(&dir, &[shared_single().connect_string()])).wait_success(LIMIT);
+    let output = Program::spawn(demo(&dir, &[shared_single().connect_string()])).wait_success(DEMO_LIMIT);
     assert!(
         output.contains("the tokens grew each time") && output.contains("with a greater token"),
         "{output}"
@@ -354,7 +357,7 @@ fn a_demo_that_fails_says_why_and_ends_what_it_started() {
     let mut demo = demo(&dir, &[]);
     demo.env("PATH", format!("{}:{path}", tools.path().display())).env("CXX", "no-such-compiler");
     let mut demo = Program::spawn(demo);
-    let status = demo.wait(LIMIT);
+    let status = demo.wait(DEMO_LIMIT);
     let output = demo.output();
     assert!(!status.success(), "{output}");
     assert!(output.contains("C++ is left out: there is no C++ compiler.\n"), "{output}");
