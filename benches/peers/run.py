@@ -58,6 +58,8 @@ def pkg_config() -> list[str]:
 
 
 def rust(kind: str) -> list[str]:
+    if "--built" in sys.argv:
+        return [str(BUILT / "cargo/release/zkhelper-peers"), kind]
     # In a target directory of its own: the library is built here without the C ABI.
     run("cargo", "build", "--release", "--locked", "--quiet", cwd=HERE / "rust", CARGO_TARGET_DIR=str(BUILT / "cargo"))
     return [str(BUILT / "cargo/release/zkhelper-peers"), kind]
@@ -237,7 +239,7 @@ def compare(server: Server, commands: dict[str, list[str]], row: str, count: int
     for turn in range(-1, rounds):
         # The first round warms up caches, threads and compilers, and makes the nodes.
         for name in random.sample(list(workers), len(workers)):
-            path = f"/zk/bench/{row}/{list(BUILD).index(name) if name in BUILD else name}"
+            path = f"/zk/bench/{row}/{list(BUILD).index(name) if name in BUILD else 'beside'}"
             times = max(1, count // SLOW.get(name, 1)) if row != "drain" else count
             try:
                 cost = workers[name].measure(server, row, path, times)
@@ -274,11 +276,14 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS))
     arguments.add_argument("--only", nargs="+", default=PEERS, choices=PEERS)
+    arguments.add_argument("--beside", metavar="WORKER", help="another zkhelper-peers, such as one of an earlier commit")
     arguments.add_argument("--built", action="store_true", help="the wheel is there: do not build it again")
     arguments.add_argument("--smoke", action="store_true", help="one short round: that the workers run at all")
     arguments.add_argument("--write", action="store_true", help="write docs/speed.md and its plots")
     given = arguments.parse_args()
     commands = build(given.only)
+    if given.beside:
+        commands["zkhelper (beside)"] = [given.beside, "zkhelper"]
     server = Server()
     results: dict[str, Costs] = {}
     try:

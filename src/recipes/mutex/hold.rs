@@ -229,7 +229,7 @@ impl Inner {
         }
         let deadline = self.zk.now() + self.zk.session().timeout;
         let (done, finished) = oneshot::channel();
-        self.zk.spawn(Box::pin(self.released(held, Some(done))));
+        self.zk.begin(Box::pin(self.released(held, Some(done))));
         let removal = tokio::select! {
             biased;
             removal = finished => removal.unwrap_or(Removal::SessionOver),
