@@ -18,7 +18,7 @@ CAPI := --features "capi $(FEATURES)"
 ALL := --features capi,tls
 TESTS := --features capi,tls,simulation
 
-.PHONY: help build demo test lint sim header reference prove install clean
+.PHONY: help build demo test lint sim header reference prove bench bench-peers bench-scale install clean
 
 help:
 	@echo 'make demo      two C processes hand a lock back and forth; ZK=host:port: then on your ZooKeeper too'
@@ -31,6 +31,9 @@ help:
 	@echo 'make reference the C and C++ reference, in $(REFERENCE)/html'
 	@echo 'make prove     the long tests: as `make test` runs them, with many more rounds'
 	@echo 'make sim       SEEDS=n schedules of the simulator, and known errors put back'
+	@echo 'make bench     what a call costs inside one process (criterion)'
+	@echo 'make bench-peers  beside kazoo, Curator, go-zookeeper, zookeeper-client and the Apache C client; WRITE=1: docs/speed.md'
+	@echo 'make bench-scale  10,000 locks, 1,000 elections, and what strict mode and renewals cost'
 	@echo 'make clean     removes what was built'
 
 build:
@@ -91,6 +94,16 @@ prove:
 	ZKHELPER_PROVE=1 cargo test --release --locked --no-fail-fast $(TESTS) -- --nocapture
 	ZKHELPER_PROVE=1 scripts/python.sh test
 	scripts/go.sh prove
+
+bench:
+	CARGO_TARGET_DIR=$(abspath $(or $(CARGO_TARGET_DIR),target))/peers/cargo cargo bench --manifest-path benches/inside/Cargo.toml
+
+# Peers that cannot be had here are left out by name.
+bench-peers: build
+	python3 benches/peers/run.py $(if $(WRITE),--write) $(BENCH)
+
+bench-scale:
+	python3 benches/peers/scale.py $(if $(WRITE),--write) $(BENCH)
 
 # What a program needs besides a static libzkhelper.a; zkhelper.pc says where it comes from.
 PRIVATE_LIBS = $(shell sed -n 's/^Libs.private: *-l//p' zkhelper.pc.in | sed 's/ -l/;/g')

@@ -1,7 +1,9 @@
 """The tables and plots of docs/speed.md."""
 
 from html import escape
+from math import log10
 from pathlib import Path
+from typing import Any
 
 Costs = dict[str, dict[str, float]]
 
@@ -12,6 +14,7 @@ TITLES = {
     "drain": "1,000 waiters drained, one session",
     "election": "Clean fail-over of an election",
 }
+FONT = 'font-family="sans-serif" font-size="13"'
 UNITS = {
     "alone": "µs a cycle",
     "paths": "µs a cycle",
@@ -56,7 +59,7 @@ def bars(row: str, costs: Costs) -> str:
     longest = max(cost["us"] for _, cost in ranked)
     height = 44 + 24 * len(ranked)
     out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="640" height="{height}" font-family="sans-serif" font-size="13">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="640" height="{height}" {FONT}>',
         f'<rect width="640" height="{height}" fill="white"/>',
         f'<text x="10" y="22" font-weight="bold">{escape(TITLES[row])} ({UNITS[row]}, less is better)</text>',
     ]
@@ -86,3 +89,35 @@ def write(docs: Path, results: dict[str, Costs]) -> None:
         (docs / f"speed/{row}.svg").write_text(bars(row, costs))
         parts.append(table(row, costs) + f"\n![{TITLES[row]}](speed/{row}.svg)\n")
     (docs / "speed.md").write_text(replace(text, "comparison", "\n".join(parts)))
+
+
+def line(points: list[tuple[float, float]], title: str) -> str:
+    """A plot of values over counts, the counts by their logarithm."""
+    most = max(value for _, value in points) * 1.15
+    logs = [log10(count) for count, _ in points]
+    span = (max(logs) - min(logs)) or 1.0
+    places = [
+        (60 + 520 * (x - min(logs)) / span, 240 - 190 * value / most)
+        for x, (_, value) in zip(logs, points, strict=True)
+    ]
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    out = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="640" height="280" {FONT}>',
+        '<rect width="640" height="280" fill="white"/>',
+        f'<text x="10" y="22" font-weight="bold">{escape(title)}</text>',
+        '<path d="M60 40V240H600" fill="none" stroke="#4a5568"/>',
+        f'<polyline points="{path}" fill="none" stroke="#2b6cb0" stroke-width="2"/>',
+    ]
+    for (x, y), (count, value) in zip(places, points, strict=True):
+        out.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="#2b6cb0"/>')
+        out.append(f'<text x="{x:.1f}" y="{y - 10:.1f}" text-anchor="middle">{value:,.0f}</text>')
+        out.append(f'<text x="{x:.1f}" y="260" text-anchor="middle">{count:,.0f}</text>')
+    return "\n".join([*out, "</svg>", ""])
+
+
+def write_scale(docs: Path, text: str, waiting: list[dict[str, Any]]) -> None:
+    (docs / "speed").mkdir(exist_ok=True)
+    points = [(point["count"], point["handoff_us"]) for point in waiting]
+    (docs / "speed/queue.svg").write_text(line(points, "A hand-off by the number that wait (µs)"))
+    speed = docs / "speed.md"
+    speed.write_text(replace(speed.read_text(), "scale", text))

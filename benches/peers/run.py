@@ -1,8 +1,8 @@
-"""Measures zkhelper beside its peers on one ZooKeeper server: run.py [--rounds N] [--rows ...] [--only ...] [--write].
+"""Measures zkhelper beside its peers on one ZooKeeper server; --help lists the options.
 
-Each worker is a program with one client in it. It reads `ROW PATH COUNT` from a line of its input and answers with a line
-of JSON. They take turns, round after round, so that whatever else the machine does befalls all of them alike: what
-counts is the ratio of medians within one run. A peer that cannot be had on this machine is left out by name.
+Each worker is a program with one client in it. It reads `ROW PATH COUNT` from a line and answers with a line of JSON.
+They take turns, round after round, so that whatever else the machine does befalls all of them alike: what counts is the
+ratio of medians within one run. A peer that cannot be had on this machine is left out by name.
 """
 
 import argparse
@@ -40,7 +40,9 @@ LIMIT = 120
 def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
     """What a program says; what it said besides, if it fails."""
     env = {**os.environ, **environment}
-    done = subprocess.run([str(word) for word in command], cwd=cwd, env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [str(word) for word in command], cwd=cwd, env=env, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise RuntimeError(f"{command[0]}: {(done.stderr or done.stdout).strip()[-2000:]}")
     return done.stdout.strip()
@@ -218,7 +220,8 @@ class Worker:
         return answer
 
     def end(self) -> None:
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.close()
         try:
             self.process.wait(20)
@@ -254,7 +257,9 @@ def compare(server: Server, commands: dict[str, list[str]], row: str, count: int
         memory[name] = worker.status("VmHWM") / 1024
         worker.end()
     keys = ["us", "cpu_us", "requests", "threads"]
-    medians = {name: {key: statistics.median(cost[key] for cost in costs) for key in keys} for name, costs in seen.items()}
+    medians = {
+        name: {key: statistics.median(cost[key] for cost in costs) for key in keys} for name, costs in seen.items()
+    }
     for name, costs in medians.items():
         costs["mib"] = memory[name]
     return medians
@@ -276,7 +281,9 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS))
     arguments.add_argument("--only", nargs="+", default=PEERS, choices=PEERS)
-    arguments.add_argument("--beside", metavar="WORKER", help="another zkhelper-peers, such as one of an earlier commit")
+    arguments.add_argument(
+        "--beside", metavar="WORKER", help="another zkhelper-peers, such as one of an earlier commit"
+    )
     arguments.add_argument("--built", action="store_true", help="the wheel is there: do not build it again")
     arguments.add_argument("--smoke", action="store_true", help="one short round: that the workers run at all")
     arguments.add_argument("--write", action="store_true", help="write docs/speed.md and its plots")

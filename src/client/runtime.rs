@@ -81,7 +81,9 @@ struct Begun {
 
 enum Stage {
     /// It is being polled for the first time; whether it was woken meanwhile.
-    First { woken: bool },
+    First {
+        woken: bool,
+    },
     Waiting(BoxFuture<()>),
     /// It is over, or a task of the IO thread's like every other.
     Gone,

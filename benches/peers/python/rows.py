@@ -113,9 +113,12 @@ def election(connect: Callable[[], Session], path: str, count: int) -> dict[str,
         since[0] = time.perf_counter()
         leads.release()
 
+    def resign() -> None:
+        give_up.acquire()
+
     def candidate(session: Session) -> None:
         while not over:
-            session.lead(path, led, lambda: give_up.acquire() and None)
+            session.lead(path, led, resign)
 
     for session in sessions:
         session.make(path)

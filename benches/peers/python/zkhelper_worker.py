@@ -1,10 +1,12 @@
 """zkhelper from Python: zkhelper_worker.py ADDRESS."""
 
+import contextlib
 import sys
 from collections.abc import Callable
 
-import zkhelper
 from rows import work
+
+import zkhelper
 
 
 class Session:
@@ -13,10 +15,8 @@ class Session:
         self.client.wait_connected(60)
 
     def make(self, path: str) -> None:
-        try:
+        with contextlib.suppress(zkhelper.NodeExistsError):
             self.client.tree().create(path)
-        except zkhelper.NodeExistsError:
-            pass
 
     def lock(self, path: str) -> tuple[Callable[[], object], Callable[[], object]]:
         mutex = self.client.mutex(path)
