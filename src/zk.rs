@@ -41,6 +41,12 @@ pub trait Zk: Send + Sync {
     /// Runs a task to its end, whoever waits for it.
     fn spawn(&self, task: BoxFuture<()>);
 
+    /// The same, where the task may begin in the calling thread, before this returns: what it submits until it first
+    /// waits leaves at once, and together. The caller holds no lock that the task takes.
+    fn begin(&self, task: BoxFuture<()>) {
+        self.spawn(task);
+    }
+
     /// Random bits, for names and jitter.
     fn random(&self) -> u64;
 
