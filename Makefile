@@ -21,7 +21,8 @@ TESTS := --features capi,tls,simulation
 .PHONY: help build demo test lint sim header reference prove install clean
 
 help:
-	@echo 'make demo      two C processes hand a lock back and forth; ZK=host:port: then on your ZooKeeper too'
+	@echo 'make demo      processes hand a lock back and forth, and take an election over from one that is killed;'
+	@echo '               ZK=host:port: then on your ZooKeeper too'
 	@echo 'make test      lint, build and run every test (on Debian, as root, installs what they need)'
 	@echo 'make build     the shared library, the static archive and zkhelper.pc, in $(RELEASE)'
 	@echo '               FEATURES=tls: with TLS'

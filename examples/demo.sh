@@ -1,5 +1,6 @@
 #!/bin/sh
-# Two C processes hand one lock back and forth, then one is killed while it holds it.
+# Two C processes hand one lock back and forth, then one is killed while it holds it. Then programs in C, C++, Python and
+# Go, as far as their tools are there, stand in one election, and each leader is killed.
 #
 #     examples/demo.sh [HOST:PORT]
 #
@@ -13,8 +14,10 @@ target=${CARGO_TARGET_DIR:-target}/release
 case $target in /*) ;; *) target=$PWD/$target ;; esac
 work=$(mktemp -d "${TMPDIR:-/tmp}/zkhelper-demo.XXXXXX")
 server= ann= bob=
+. examples/demo-election.sh
 
 clean_up() {
+    kill_candidates
     for pid in $ann $bob $server; do
         kill -9 "$pid" 2>/dev/null && wait "$pid" 2>/dev/null || true
     done
@@ -47,6 +50,7 @@ await() {
 ${CC:-cc} -std=c11 -Wall -Wextra -pedantic -Werror -Iinclude -o "$work/handover" examples/c/handover.c \
     -L"$target" -lzkhelper -Wl,-rpath,"$work"
 ln -s "$target/libzkhelper.so" "$work/libzkhelper.so.0"
+build_candidates
 
 start_server() {
     "$target/zkh" server --port 0 --tick 200 >"$work/server.out" 2>"$work/server.log" &
@@ -83,6 +87,8 @@ show() {
 
     echo
     echo "2. ann takes the lock, and is killed with -9 while holding it; bob waits."
+    # What they said before is not to be taken for what they say now.
+    rm "$work/ann.out" "$work/bob.out"
     "$work/handover" "$address" ann "$path" 1 600000 $session >"$work/ann.out" 2>"$work/ann.log" &
     ann=$!
     await $ann grep -q holds "$work/ann.out" || fail "ann did not get the lock"
@@ -102,6 +108,8 @@ show() {
     waited=$(awk '/ waits/ { from = $1 } / holds / { printf "%.1f", $1 - from }' "$work/bob.out")
     echo "   bob waited $waited s, until ann's session ended (the session timeout asked for is $session ms), and got"
     echo "   the lock with a greater token."
+
+    show_election "$address"
 }
 
 start_server

@@ -299,17 +299,66 @@ fn the_example_works_shared_and_static() {
     }
 }
 
-#[test]
-fn the_demo_shows_what_it_says() {
+/// The demo, whose files and processes are below a directory of its own.
+fn demo(dir: &TempDir, arguments: &[String]) -> Command {
     installed();
     let mut demo = Command::new("sh");
-    demo.arg(format!("{ROOT}/examples/demo.sh")).arg(shared_single().connect_string());
-    demo.env("CARGO_TARGET_DIR", target());
-    let output = Program::spawn(demo).wait_success(LIMIT);
+    demo.arg(format!("{ROOT}/examples/demo.sh")).args(arguments);
+    demo.env("CARGO_TARGET_DIR", target()).env("TMPDIR", dir.path());
+    demo
+}
+
+/// Nothing of the demo is left: no process that it started, and no file.
+fn is_over(dir: &TempDir) {
+    let of_it = format!("TMPDIR={}", dir.path().display()).into_bytes();
+    for process in std::fs::read_dir("/proc").expect("the processes") {
+        let path = process.expect("one").path();
+        // One that has just ended cannot be read.
+        let environment = std::fs::read(path.join("environ")).unwrap_or_default();
+        let left = environment.split(|byte| *byte == 0).any(|variable| variable == of_it);
+        assert!(!left, "{} is left", path.display());
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).expect("the directory").count(), 0);
+}
+
+#[test]
+fn the_demo_shows_what_it_says() {
+    let dir = TempDir::new("demo");
+    let output = Program::spawn(demo(&dir, &[shared_single().connect_string()])).wait_success(LIMIT);
     assert!(
         output.contains("the tokens grew each time") && output.contains("with a greater token"),
         "{output}"
     );
+    // On each of the two servers.
+    for language in ["C", "C++", "Python", "Go"] {
+        let leads =
+            |line: &&str| line.starts_with(&format!("   {language} ")) && line.contains(" leads (process ");
+        assert_eq!(output.lines().filter(leads).count(), 2, "{language}:\n{output}");
+    }
+    assert_eq!(output.matches(" s after the one before was killed\n").count(), 6, "{output}");
+    is_over(&dir);
+}
+
+/// What the tools of a language make here ends at once; the tools of another one are not there.
+#[test]
+fn a_demo_that_fails_says_why_and_ends_what_it_started() {
+    let (dir, tools) = (TempDir::new("demo"), TempDir::new("tools"));
+    let go = tools.path().join("go");
+    let text =
+        "#!/bin/sh\n# go build -o PROGRAM FILE\nprintf '#!/bin/sh\\nexit 3\\n' >\"$3\" && chmod +x \"$3\"\n";
+    std::fs::write(&go, text).expect("a file");
+    run(Command::new("chmod").arg("+x").arg(&go));
+    let path = std::env::var("PATH").expect("a path");
+    let mut demo = demo(&dir, &[]);
+    demo.env("PATH", format!("{}:{path}", tools.path().display())).env("CXX", "no-such-compiler");
+    let mut demo = Program::spawn(demo);
+    let status = demo.wait(LIMIT);
+    let output = demo.output();
+    assert!(!status.success(), "{output}");
+    assert!(output.contains("C++ is left out: there is no C++ compiler.\n"), "{output}");
+    assert!(output.contains("in this order: C Python Go."), "{output}");
+    assert!(output.contains("demo: Go does not stand in the election\n"), "{output}");
+    is_over(&dir);
 }
 
 /// With `make prove`: the library's own code is instrumented too, which takes a build of its own.

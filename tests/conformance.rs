@@ -52,13 +52,14 @@ mod embedded {
 #[path = "conformance/faults.rs"]
 mod faults;
 
-/// The scenarios in C, as one program.
+/// The scenarios in C and C++, each as one program.
 #[cfg(feature = "capi")]
-mod c {
+mod programs {
     use crate::support::TempDir;
-    use crate::support::installed::{How, ROOT, installed};
+    use crate::support::installed::{How, ROOT, installed, run};
     use crate::support::process::Program;
     use std::path::{Path, PathBuf};
+    use std::process::Command;
     use std::sync::LazyLock;
 
     /// How many processes share the scenarios of a server: most of them wait most of the time.
@@ -73,33 +74,66 @@ mod c {
         })
     }
 
-    /// The program, and the directory that it is in.
-    fn program() -> &'static Path {
-        static PROGRAM: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
-            let dir = TempDir::new("conformance");
-            let table: String = scenarios()
-                .map(|(number, place, name)| {
-                    format!("S({number}, {place}, s{number:0>2}_{name}, \"{name}\")\n")
-                })
-                .collect();
-            std::fs::write(dir.path().join("scenarios.inc"), table).expect("written");
-            let sources = Path::new(ROOT).join("tests/conformance/c");
-            let mut sources: Vec<_> = std::fs::read_dir(sources)
-                .expect("sources")
-                .map(|entry| entry.expect("a file").path())
-                .filter(|path| path.extension().is_some_and(|e| e == "c"))
-                .collect();
-            sources.sort();
+    /// The source files of a language, and a directory with the table of those scenarios that they have.
+    fn sources(language: &str) -> (TempDir, Vec<PathBuf>) {
+        let dir = TempDir::new("conformance");
+        let below = Path::new(ROOT).join("tests/conformance").join(language);
+        let mut sources: Vec<_> = std::fs::read_dir(below)
+            .expect("sources")
+            .map(|entry| entry.expect("a file").path())
+            .filter(|path| path.extension().is_some_and(|e| e == language))
+            .collect();
+        sources.sort();
+        let table: String = scenarios()
+            .filter(|scenario| !left_out(language, scenario.0))
+            .map(|(number, place, name)| format!("S({number}, {place}, s{number:0>2}_{name}, \"{name}\")\n"))
+            .collect();
+        std::fs::write(dir.path().join("scenarios.inc"), table).expect("written");
+        (dir, sources)
+    }
+
+    /// A program lends its connection in C; `conformance_list.rs` leaves out the same.
+    fn left_out(language: &str, number: &str) -> bool {
+        language == "cpp" && (105..=109).any(|lent| lent.to_string() == number)
+    }
+
+    /// The program of a language, and the directory that it is in.
+    fn program(language: &str) -> &'static Path {
+        static C: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
+            let (dir, sources) = sources("c");
             let program = installed().compile_all(&dir, "conformance", &sources, How::Shared);
             (dir, program)
         });
-        &PROGRAM.1
+        // One file that includes all: the header is read once.
+        static CPP: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
+            let (dir, sources) = sources("cpp");
+            let all = dir.path().join("all.cpp");
+            let includes: String =
+                sources.iter().map(|source| format!("#include \"{}\"\n", source.display())).collect();
+            std::fs::write(&all, includes).expect("written");
+            let program = dir.path().join("conformance");
+            let mut compiler = Command::new("clang++");
+            compiler.args([
+                "-std=c++17",
+                "-Wall",
+                "-Wextra",
+                "-pedantic",
+                "-Werror",
+                "-Wshadow",
+                "-Wconversion",
+            ]);
+            compiler.args(["-g1", "-pthread", "-o"]).arg(&program).arg(all).arg("-I").arg(dir.path());
+            run(compiler.args(installed().pkg_config(&["--cflags", "--libs"])));
+            (dir, program)
+        });
+        if language == "c" { &C.1 } else { &CPP.1 }
     }
 
-    fn all_pass_on(address: &str, place: &str) {
-        let wanted: Vec<_> = scenarios().filter(|scenario| scenario.1 == place).collect();
+    fn all_pass_on(language: &str, address: &str, place: &str) {
+        let wanted: Vec<_> =
+            scenarios().filter(|scenario| scenario.1 == place && !left_out(language, scenario.0)).collect();
         let start = |share: usize| {
-            let mut command = installed().command(program(), How::Shared);
+            let mut command = installed().command(program(language), How::Shared);
             command.arg(address).args(wanted.iter().skip(share).step_by(SHARES).map(|scenario| scenario.0));
             Program::spawn(command)
         };
@@ -113,17 +147,32 @@ mod c {
     }
 
     #[test]
-    fn all_pass_on_zookeeper() {
-        all_pass_on(&crate::zookeeper::address(), "both");
+    fn c_passes_on_zookeeper() {
+        all_pass_on("c", &crate::zookeeper::address(), "both");
     }
 
     #[test]
-    fn all_pass_on_the_embedded_server() {
-        all_pass_on(&crate::embedded::address(), "both");
+    fn c_passes_on_the_embedded_server() {
+        all_pass_on("c", &crate::embedded::address(), "both");
     }
 
     #[test]
-    fn all_pass_on_servers_of_their_own() {
-        all_pass_on("embedded", "own");
+    fn c_passes_on_servers_of_its_own() {
+        all_pass_on("c", "embedded", "own");
+    }
+
+    #[test]
+    fn cpp_passes_on_zookeeper() {
+        all_pass_on("cpp", &crate::zookeeper::address(), "both");
+    }
+
+    #[test]
+    fn cpp_passes_on_the_embedded_server() {
+        all_pass_on("cpp", &crate::embedded::address(), "both");
+    }
+
+    #[test]
+    fn cpp_passes_on_servers_of_its_own() {
+        all_pass_on("cpp", "embedded", "own");
     }
 }

@@ -133,29 +133,30 @@ public:
     }
 
     /// Commits a transaction only while the lock is held: all of its operations or none. Throws errc::lock_lost where it
-    /// was lost, and the error of the operation that failed; nothing was changed then.
+    /// was lost, errc::not_held where the guard holds none, and the error of the operation that failed; nothing was
+    /// changed then.
     std::vector<part> guarded(const multi &all) const
     {
-        return detail::wait<detail::as_parts>(zkh_mutex_guarded, mutex_, all.handle());
+        return detail::wait<detail::as_parts>(zkh_mutex_guarded, mine(), all.handle());
     }
     /// The same. It cannot be cancelled.
     void guarded_async(const multi &all, callback<std::vector<part>> done) const
     {
-        detail::start_uncancellable<detail::as_parts>(std::move(done), zkh_mutex_guarded_async, mutex_, all.handle());
+        detail::start_uncancellable<detail::as_parts>(std::move(done), zkh_mutex_guarded_async, mine(), all.handle());
     }
     /// The same.
     [[nodiscard]] std::future<std::vector<part>> guarded_future(const multi &all) const
     {
-        return detail::promised_uncancellable<detail::as_parts>(zkh_mutex_guarded_async, mutex_, all.handle());
+        return detail::promised_uncancellable<detail::as_parts>(zkh_mutex_guarded_async, mine(), all.handle());
     }
 
     /// Releases the lock; its node is gone when this returns. Throws errc::lock_lost where the lock was lost meanwhile,
-    /// errc::outcome_unknown where the server did not confirm: the release then goes on by itself. In every case the
-    /// guard holds none any more, but for errc::would_deadlock in a callback.
+    /// errc::not_held where the guard holds none, errc::outcome_unknown where the server did not confirm: the release
+    /// then goes on by itself. In every case the guard holds none any more, but for errc::would_deadlock in a callback.
     void unlock()
     {
         detail::failure failed;
-        const zkh_status status = zkh_mutex_unlock(mutex_, failed.out());
+        const zkh_status status = zkh_mutex_unlock(mine(), failed.out());
         if (status != ZKH_WOULD_DEADLOCK) {
             mutex_ = {};
             token_ = 0;
@@ -166,7 +167,7 @@ public:
     /// The same, without waiting.
     void unlock_async(callback<void> done)
     {
-        detail::start_uncancellable<detail::as_nothing>(std::move(done), zkh_mutex_unlock_async, mutex_);
+        detail::start_uncancellable<detail::as_nothing>(std::move(done), zkh_mutex_unlock_async, mine());
         mutex_ = {};
         token_ = 0;
     }
@@ -174,7 +175,7 @@ public:
     /// The same, without waiting.
     [[nodiscard]] std::future<void> unlock_future()
     {
-        auto future = detail::promised_uncancellable<detail::as_nothing>(zkh_mutex_unlock_async, mutex_);
+        auto future = detail::promised_uncancellable<detail::as_nothing>(zkh_mutex_unlock_async, mine());
         mutex_ = {};
         token_ = 0;
         return future;
@@ -184,6 +185,14 @@ private:
     friend class mutex;
 
     lock_guard(zkh_mutex mutex, std::int64_t token) noexcept : mutex_(mutex), token_(token) {}
+
+    /// The mutex of the lock that this guard holds.
+    [[nodiscard]] zkh_mutex mine() const
+    {
+        if (mutex_.id == 0)
+            throw error(errc::not_held, "the guard holds no lock: NOT_HELD");
+        return mutex_;
+    }
 
     static void ignore(void *, zkh_status, std::int64_t, const zkh_error *) noexcept {}
 

@@ -77,12 +77,12 @@ public:
     [[nodiscard]] bool is_held() const noexcept { return token_ != 0 && zkh_queue_lock_token(lock_) == token_; }
 
     /// Leaves the queue; the node is gone when this returns. Throws errc::lock_lost where it was gone before,
-    /// errc::outcome_unknown where the server did not confirm: it then goes on by itself. In every case the guard holds
+    /// errc::not_held where the guard holds none, errc::outcome_unknown where the server did not confirm: it then goes on by itself. In every case the guard holds
     /// none any more, but for errc::would_deadlock in a callback.
     void unlock()
     {
         detail::failure failed;
-        const zkh_status status = zkh_queue_lock_unlock(lock_, failed.out());
+        const zkh_status status = zkh_queue_lock_unlock(mine(), failed.out());
         if (status != ZKH_WOULD_DEADLOCK) {
             lock_ = {};
             token_ = 0;
@@ -93,7 +93,7 @@ public:
     /// The same, without waiting.
     void unlock_async(callback<void> done)
     {
-        detail::start_uncancellable<detail::as_nothing>(std::move(done), zkh_queue_lock_unlock_async, lock_);
+        detail::start_uncancellable<detail::as_nothing>(std::move(done), zkh_queue_lock_unlock_async, mine());
         lock_ = {};
         token_ = 0;
     }
@@ -101,7 +101,7 @@ public:
     /// The same, without waiting.
     [[nodiscard]] std::future<void> unlock_future()
     {
-        auto future = detail::promised_uncancellable<detail::as_nothing>(zkh_queue_lock_unlock_async, lock_);
+        auto future = detail::promised_uncancellable<detail::as_nothing>(zkh_queue_lock_unlock_async, mine());
         lock_ = {};
         token_ = 0;
         return future;
@@ -111,6 +111,14 @@ private:
     friend class queue_lock;
 
     queue_guard(zkh_queue_lock lock, std::int64_t token) noexcept : lock_(lock), token_(token) {}
+
+    /// The queue in which this guard has the first place.
+    [[nodiscard]] zkh_queue_lock mine() const
+    {
+        if (lock_.id == 0)
+            throw error(errc::not_held, "the guard has no place in a queue: NOT_HELD");
+        return lock_;
+    }
 
     static void ignore(void *, zkh_status, std::int64_t, const zkh_error *) noexcept {}
 

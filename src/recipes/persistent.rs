@@ -153,20 +153,35 @@ async fn remove_alone(zk: &Arc<dyn Zk>, node: &LockNode, doubt: bool) -> Result<
 
 /// Removes a companion of this session that nobody needs any more, at the latest with the session. `data` is
 /// what it holds: one that says otherwise is another's, also if the session is the same.
+///
+/// Whoever calls may have sent a deletion that was not answered. Another releaser may have made a companion of
+/// this name since; so it is looked for behind a transaction, like a lock node in `node.rs`.
 pub(super) async fn remove_companion(zk: Arc<dyn Zk>, companion: String, session: i64, data: &'static [u8]) {
     let mut pause = Pause::new();
     loop {
-        let removed = match zk.get(&companion, super::node::step(&zk, session)).await {
-            Ok((found, stat)) if stat.ephemeral_owner == session && found == data => {
-                zk.delete(&companion, stat.version, super::node::step(&zk, session)).await
-            }
-            Ok(_) => return,
-            Err(error) => Err(error),
-        };
-        match removed {
+        match try_remove_companion(&zk, &companion, session, data).await {
             Err(error) if is_passing(&error) => pause.rest(&zk).await,
             _ => return,
         }
+    }
+}
+
+async fn try_remove_companion(zk: &Arc<dyn Zk>, companion: &str, session: i64, data: &[u8]) -> Result<()> {
+    let parent = path::parent(companion).unwrap_or("/");
+    let barrier = (!mutated(Mutant::CompanionByOldLook)).then(|| super::node::barrier(zk, parent, session));
+    let look = zk.get(companion, super::node::step(zk, session));
+    if let Some(barrier) = barrier {
+        match barrier.await {
+            // A lent connection without transactions: what is seen next may be old.
+            Err(error) if error.code() != Code::UNSUPPORTED => return Err(error),
+            _ => {}
+        }
+    }
+    match look.await? {
+        (found, stat) if stat.ephemeral_owner == session && found == data => {
+            zk.delete(companion, stat.version, super::node::step(zk, session)).await
+        }
+        _ => Ok(()),
     }
 }
 

@@ -13,11 +13,13 @@
 //! cannot delete by czxid, so the node is looked at right before it is deleted; somebody who deletes it and makes
 //! another in between those two requests loses that one.
 
+use super::claim::Claim;
 use super::keeper::Loss;
 use super::node::{self, LockNode, Pause, Removal, is_passing, is_session_over, step};
 use crate::acl;
 use crate::client::Client;
 use crate::error::{Code, Error, Result};
+use crate::mutant::{Mutant, mutated};
 use crate::path;
 use crate::proto::{Acl, CreateMode, MultiOp, Request, Response, Stat};
 use crate::sync::Mutex as Locked;
@@ -44,6 +46,7 @@ pub enum TakeOver {
     #[default]
     Never = 0,
     /// One that no session keeps, and that no owner's end would therefore remove: a persistent one without children.
+    /// While it is replaced an ephemeral node of the same name with `-takeover` behind it is there.
     Dead = 1,
     /// Anybody's, at once; its owner is told that it lost it.
     Live = 2,
@@ -110,7 +113,9 @@ impl PidNode {
     ///
     /// [`Code::NODE_EXISTS`] if somebody else's node stood in the way for as long as [`PidNodeOptions::wait`], or one of this very session
     /// that is another handle's; [`Code::NOT_SENT`] if no server can be reached, and the server's own, such as
-    /// [`Code::NO_NODE`]. Dropping the future ends it, and no node stays.
+    /// [`Code::NO_NODE`]. Dropping the future ends it, and no node stays. Whoever drops one, or its
+    /// creation, and at once makes another of the same path by the same client, may get the node of the first, which
+    /// is then removed, and made again: the events tell.
     ///
     /// ```no_run
     /// # async fn example(client: &zkhelper::Client) -> zkhelper::Result<()> {
@@ -172,7 +177,7 @@ impl PidNode {
         receiver
     }
 
-    /// Removes the node. When this returns `Ok` it is gone. [`Code::OUTCOME_UNKNOWN`] if the server did not
+    /// Removes the node. When this returns `Ok` it is gone, or its client was closed, with whose session it goes. [`Code::OUTCOME_UNKNOWN`] if the server did not
     /// confirm within the session timeout: the removal then goes on until the node or its session is gone.
     pub async fn close(mut self) -> Result<()> {
         self.closed.send_replace(true);
@@ -382,8 +387,7 @@ impl Inner {
         };
         let refuse = |why: String| Err(Error::new(Code::NODE_EXISTS).because(why).into());
         if taken && standing.first && standing.replaced < TAKE_OVERS {
-            standing.replaced += 1;
-            return self.replace(&stat, session, doubt).await.map(|()| None);
+            return self.replace(closed, &stat, session, doubt, standing).await.map(|()| None);
         }
         if owner == 0 {
             return refuse("it is persistent, so nobody's end removes it".to_owned());
@@ -408,8 +412,42 @@ impl Inner {
     }
 
     /// Puts our node in the place of another, at one stroke. What comes of it the next creation tells.
-    async fn replace(&self, stat: &Stat, session: i64, doubt: &mut Option<i64>) -> Result<(), Setback> {
-        let ops = vec![
+    ///
+    /// The transaction names a version, but not a czxid, and every node begins with version 0: somebody else may have
+    /// replaced the dead owner's node by its own since we looked. So who may not replace a live owner's claims
+    /// the path first, and looks again: while it has the claim nobody else replaces anything.
+    async fn replace(
+        &self,
+        closed: &mut Closed,
+        stat: &Stat,
+        session: i64,
+        doubt: &mut Option<i64>,
+        standing: &mut Standing,
+    ) -> Result<(), Setback> {
+        let mut claim = None;
+        if self.options.take_over == TakeOver::Dead && !mutated(Mutant::TakesOverByVersion) {
+            let at = format!("{}-takeover", self.path);
+            claim = match Claim::take(&self.zk, &at, &self.options.acl, session).await {
+                Err(error) if error.code() == Code::SESSION_EXPIRED => return Ok(()),
+                Err(error) => return Err(error.into()),
+                Ok(None) => {
+                    let (read, watch) = self.zk.exists_watch(&at, step(&self.zk, session));
+                    if let Ok(Some(_)) = closed.or(read).await.ok_or(Setback::Closed)? {
+                        closed.or(watch).await.ok_or(Setback::Closed)?;
+                    }
+                    return Ok(());
+                }
+                Ok(claim) => claim,
+            };
+            match self.zk.exists(&self.path, step(&self.zk, session)).await {
+                Ok(Some(now)) if now.czxid == stat.czxid => {}
+                Ok(_) => return Ok(()),
+                Err(error) if is_passing(&error) || error.code() == Code::SESSION_EXPIRED => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        standing.replaced += 1;
+        let mut ops = vec![
             MultiOp::Delete { path: self.path.clone(), version: stat.version },
             MultiOp::Create {
                 path: self.path.clone(),
@@ -420,10 +458,16 @@ impl Inner {
                 with_stat: false,
             },
         ];
+        ops.extend(claim.as_ref().and_then(Claim::deletion));
         log::warn!("pid node {:?}: taken over from session {:#x}", self.path, stat.ephemeral_owner);
         match self.zk.multi(ops, step(&self.zk, session)).await {
             // Without its status: the creation that follows finds it, and it is known to be ours.
-            Ok(_) => *doubt = Some(session),
+            Ok(_) => {
+                *doubt = Some(session);
+                if let Some(claim) = claim {
+                    claim.spent();
+                }
+            }
             Err(error) if error.code() == Code::OUTCOME_UNKNOWN => *doubt = Some(session),
             Err(error) if is_passing(&error) => {}
             Err(error)

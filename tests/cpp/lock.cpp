@@ -42,7 +42,7 @@ static void guards(const zkh::client &client)
         // It can be moved, and one that was moved from has none.
         zkh::lock_guard moved(std::move(guard));
         CHECK(guard.token() == 0 && !guard.is_held() && !guard.lost() && moved.token() == first && moved.is_held());
-        THROWS(guard.unlock(), zkh::errc::bad_handle, "");
+        THROWS(guard.unlock(), zkh::errc::not_held, "");
         guard = std::move(moved);
         CHECK(guard.is_held() && guard.token() == first);
     }
@@ -50,7 +50,7 @@ static void guards(const zkh::client &client)
     CHECK(guard && guard->token() > first);
     guard->unlock();
     CHECK(guard->token() == 0 && !guard->lost());
-    THROWS(guard->unlock(), zkh::errc::bad_handle, "");
+    THROWS(guard->unlock(), zkh::errc::not_held, "");
 
     // An exception leaves no lock behind.
     try {

@@ -22,6 +22,8 @@ pub struct Schedule {
     /// Another network and other turns, with the same processes and faults.
     pub salt: u64,
     pub without: BTreeSet<Part>,
+    /// Which recipes are on the stage, where the seed does not choose them.
+    pub cast: Option<u32>,
 }
 
 /// What chance is asked for. Each has numbers of its own, so that leaving one thing out changes no other.
@@ -34,11 +36,22 @@ pub enum Dice {
     Fault(usize, u32),
     /// Which handles are persistent; 0 is the setup, the rest the processes.
     Persistent(usize),
+    /// Which recipes are on the stage.
+    Cast,
+    /// An election's numbers: 0 is the setup, the rest the processes. So with the others.
+    Election(usize),
+    Queue(usize),
+    Pid(usize),
 }
 
 impl Schedule {
     pub fn of(seed: u64) -> Self {
         Self { seed, ..Self::default() }
+    }
+
+    /// Which recipes are on the stage, in percent of all schedules.
+    pub fn cast(&self) -> u32 {
+        self.cast.unwrap_or_else(|| self.rng(Dice::Cast).u32(0..100))
     }
 
     #[must_use]
@@ -60,6 +73,10 @@ impl Schedule {
             Dice::Interval(kind) => (4, kind as u64, 0),
             Dice::Fault(kind, nth) => (5, kind as u64, u64::from(nth)),
             Dice::Persistent(which) => (6, which as u64, 0),
+            Dice::Cast => (7, 0, 0),
+            Dice::Election(which) => (8, which as u64, 0),
+            Dice::Queue(which) => (9, which as u64, 0),
+            Dice::Pid(which) => (10, which as u64, 0),
         };
         let mixed = [which, a, b].into_iter().fold(self.seed, |sum, part| scatter(sum ^ scatter(part)));
         fastrand::Rng::with_seed(mixed)

@@ -1,8 +1,11 @@
 //! The course of one schedule: what happens, in which order, and who is asked about it.
 
 use super::agenda::{Event, MS, Micros};
+use super::elections::Elections;
 use super::faults::{Due, KINDS, Kind};
 use super::locks::Locks;
+use super::pids::Pids;
+use super::queues::Queues;
 use super::recipe::Recipe;
 use super::schedule::{Dice, Part, Schedule};
 use super::stage::{Outcome, Stage};
@@ -18,6 +21,25 @@ pub struct Sim {
     recipes: Vec<Box<dyn Recipe>>,
 }
 
+/// The recipes that are on the stage in this schedule.
+fn cast(stage: &mut Stage) -> Vec<Box<dyn Recipe>> {
+    let cast = stage.schedule.cast();
+    let mut recipes: Vec<Box<dyn Recipe>> = Vec::new();
+    if matches!(cast, 65..80 | 97..100) {
+        recipes.push(Box::new(Elections::new(stage)));
+    }
+    if matches!(cast, 80..88 | 95..97) {
+        recipes.push(Box::new(Queues::new(stage)));
+    }
+    if matches!(cast, 88..95) {
+        recipes.push(Box::new(Pids::new(stage)));
+    }
+    if matches!(cast, 0..65 | 95..100) {
+        recipes.push(Box::new(Locks::new(stage)));
+    }
+    recipes
+}
+
 /// Runs a schedule.
 pub fn run(schedule: &Schedule, tell: bool) -> Outcome {
     let mut sim = Sim::new(schedule, tell);
@@ -28,7 +50,7 @@ pub fn run(schedule: &Schedule, tell: bool) -> Outcome {
 impl Sim {
     fn new(schedule: &Schedule, tell: bool) -> Self {
         let mut stage = Stage::new(schedule, tell);
-        let recipes: Vec<Box<dyn Recipe>> = vec![Box::new(Locks::new(&mut stage))];
+        let recipes = cast(&mut stage);
         let mut this = Self { stage, recipes };
         for recipe in &mut this.recipes {
             recipe.plant(&mut this.stage);

@@ -13,6 +13,15 @@ use std::time::Duration;
 use zkhelper::simulation::Link;
 use zkhelper::{Client, Code, Options};
 
+/// Errors that pass by themselves.
+pub const PASSING: [Code; 5] = [
+    Code::CONNECTION_LOSS,
+    Code::NOT_SENT,
+    Code::OPERATION_TIMEOUT,
+    Code::OUTCOME_UNKNOWN,
+    Code::SESSION_MOVED,
+];
+
 /// How a client's close ended, and which session it had.
 pub type Closed = Arc<Locked<Option<(i64, Result<(), Code>)>>>;
 
@@ -328,6 +337,24 @@ impl Stage {
     pub fn any_live(&mut self, also_paused: bool) -> Option<usize> {
         let live: Vec<_> = (0..self.processes.len())
             .filter(|&p| !self.processes[p].dead && (also_paused || !self.processes[p].paused))
+            .collect();
+        self.agenda.rng.choice(live)
+    }
+
+    /// A handle that is there, of a process that runs, perhaps only of one. Each is given by its process and whether
+    /// it is there.
+    pub fn any_handle(
+        &mut self,
+        handles: impl Iterator<Item = (usize, bool)>,
+        only: Option<usize>,
+    ) -> Option<usize> {
+        let runs = |process: usize| !self.processes[process].dead && !self.processes[process].paused;
+        let live: Vec<_> = handles
+            .enumerate()
+            .filter(|(_, (process, there))| {
+                runs(*process) && *there && only.is_none_or(|only| only == *process)
+            })
+            .map(|(handle, _)| handle)
             .collect();
         self.agenda.rng.choice(live)
     }

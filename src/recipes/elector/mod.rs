@@ -197,7 +197,13 @@ impl Elector {
             let losses = inner.candidates.losses();
             let hold = inner.stand().await?;
             match inner.unless_over(inner.accept(&hold)).await {
-                Ok(Ok(())) => return Ok(Term::begin(inner, hold, losses)),
+                // A process that was paused meanwhile learns here that its time is over.
+                Ok(Ok(())) if hold.is_held() || mutated(Mutant::BeginsTermBlindly) => {
+                    return Ok(Term::begin(inner, hold, losses));
+                }
+                Ok(Ok(())) => {
+                    log::info!("election {:?}: the lease ran out before the term began", inner.path);
+                }
                 Ok(Err(error)) if error.code() == Code::LOCK_LOST => {
                     log::info!("election {:?}: lost before the term began: {error}", inner.path);
                 }

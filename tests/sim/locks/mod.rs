@@ -138,17 +138,8 @@ impl Locks {
     }
 
     fn any_handle(&self, stage: &mut Stage, only: Option<usize>) -> Option<usize> {
-        let live: Vec<_> = (0..self.handles.len())
-            .filter(|&h| {
-                let handle = &self.handles[h];
-                let process = &stage.processes[handle.process];
-                !process.dead
-                    && !process.paused
-                    && handle.slot.lock().is_some()
-                    && only.is_none_or(|only| only == handle.process)
-            })
-            .collect();
-        stage.agenda.rng.choice(live)
+        let handles = self.handles.iter().map(|handle| (handle.process, handle.slot.lock().is_some()));
+        stage.any_handle(handles, only)
     }
 
     fn interrupt(&mut self, stage: &mut Stage, only: Option<usize>) -> Option<usize> {
@@ -354,7 +345,7 @@ impl Recipe for Locks {
                 tasks.start(Box::pin(release_what_is_gone(world, Arc::clone(&history), mutex)));
             }
         }
-        stage.outcome.handles = self.handles.len();
+        stage.outcome.handles = stage.outcome.handles.max(self.handles.len());
     }
 
     fn strike(&mut self, stage: &mut Stage, kind: Fault, only: Option<usize>) -> Option<usize> {

@@ -2,6 +2,7 @@
 
 use crate::agenda::{MS, Micros};
 use crate::locked::Mutex as Locked;
+use crate::stage::PASSING;
 use crate::world::World;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,15 +104,6 @@ pub fn parse_guarded(data: &[u8]) -> (u64, i64) {
     let token = parts.next().and_then(|part| i64::from_str_radix(part, 16).ok()).unwrap_or(0);
     (count, token)
 }
-
-/// Errors that pass by themselves.
-pub const PASSING: [Code; 5] = [
-    Code::CONNECTION_LOSS,
-    Code::NOT_SENT,
-    Code::OPERATION_TIMEOUT,
-    Code::OUTCOME_UNKNOWN,
-    Code::SESSION_MOVED,
-];
 
 impl Script {
     fn note(&self, note: Note) {

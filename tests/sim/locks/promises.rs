@@ -1,11 +1,11 @@
 //! What the mutex promises, as docs/design.md numbers it, checked after every step.
 
-use super::program::{Kind, Note, PASSING, parse_guarded};
+use super::program::{Kind, Note, parse_guarded};
 use super::{CLEAN_UP, Gone, Held, LAST_NUMBER, Locks, PATHS};
 use crate::agenda::{MS, Micros};
 use crate::ensemble::{Seen, session_name};
 use crate::faults::Kind as Fault;
-use crate::stage::Stage;
+use crate::stage::{PASSING, Stage};
 use crate::world::micros;
 use zkhelper::{Code, Loss, Mutex};
 
@@ -442,7 +442,7 @@ impl Locks {
                 self.node_outlives_belief(stage, *czxid);
             }
             Seen::Wrote { path, session, before, after, lowest } => {
-                let which = super::GUARDED.iter().position(|guarded| guarded == path).unwrap_or(0);
+                let Some(which) = super::GUARDED.iter().position(|guarded| guarded == path) else { return };
                 let ((was, _), (count, token)) = (parse_guarded(before), parse_guarded(after));
                 self.written.insert((which, count, token));
                 stage.outcome.writes += 1;
