@@ -159,6 +159,8 @@ fn the_examples_of_recipes_work_on_both_servers() {
         ("examples/c/tree.c", ["  /zk/tree/nyc/shards/1", "  sfo/shards/0", "deleted"]),
         ("examples/c/queue_lock.c", ["working on job-", "job-000000000", "done"]),
         ("examples/c/pid_node.c", ["the node is there", "the node is lost (3)", "the node is gone"]),
+        ("examples/c/guarded.c", ["the late write is refused", "the report says ", "\"in time\""]),
+        ("examples/c/lock_async.c", ["ann holds the lock", "bob holds the lock", "cid holds the lock"]),
     ] {
         for how in [How::Shared, How::Sanitized] {
             let program = installed().compile(&dir, source, how);

@@ -26,25 +26,25 @@ func check(err error) {
 	}
 }
 
-// milliseconds is an argument, or what it is by default.
-func milliseconds(at, otherwise int) time.Duration {
-	if len(os.Args) > at {
-		ms, err := strconv.Atoi(os.Args[at])
-		check(err)
-		otherwise = ms
-	}
-	return time.Duration(otherwise) * time.Millisecond
+func milliseconds(text string) time.Duration {
+	ms, err := strconv.Atoi(text)
+	check(err)
+	return time.Duration(ms) * time.Millisecond
 }
 
 func main() {
 	if len(os.Args) < 4 {
 		log.Fatal("usage: candidate HOST:PORT NAME PATH [SESSION_TIMEOUT_MS LEASE_MS]")
 	}
-	name, session, lease := os.Args[2], milliseconds(4, 10000), milliseconds(5, 10000)
+	name, session, lease := os.Args[2], 10*time.Second, 10*time.Second
+	if len(os.Args) > 5 {
+		session, lease = milliseconds(os.Args[4]), milliseconds(os.Args[5])
+	}
 	say := func(what string) {
 		fmt.Printf("%.3f %s pid=%d %s\n", float64(time.Now().UnixNano())/1e9, name, os.Getpid(), what)
 	}
-	conn, err := zkhelper.Dial(context.Background(), os.Args[1], zk.SessionTimeout(session))
+	ctx := context.Background()
+	conn, err := zkhelper.Dial(ctx, os.Args[1], zk.SessionTimeout(session))
 	check(err)
 	defer conn.Close()
 	// The grace, in which the work of a leader has to end, is half of the lease.
@@ -55,7 +55,7 @@ func main() {
 
 	say("stands")
 	for {
-		term, err := elector.Campaign(context.Background())
+		term, err := elector.Campaign(ctx)
 		check(err)
 		say(fmt.Sprint("leads token=", term.Token()))
 		// The work of a leader, which it does until it is told to stop.
