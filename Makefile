@@ -18,7 +18,7 @@ CAPI := --features "capi $(FEATURES)"
 ALL := --features capi,tls
 TESTS := --features capi,tls,simulation
 
-.PHONY: help build demo test lint sim header reference prove install clean
+.PHONY: help build demo test lint sim nemesis fuzz soak header reference prove install clean
 
 help:
 	@echo 'make demo      processes hand a lock back and forth, and take an election over from one that is killed;'
@@ -32,6 +32,9 @@ help:
 	@echo 'make reference the C and C++ reference, in $(REFERENCE)/html'
 	@echo 'make prove     the long tests: as `make test` runs them, with many more rounds'
 	@echo 'make sim       SEEDS=n schedules of the simulator, and known errors put back'
+	@echo 'make nemesis   MINUTES=n of clients and servers killed, frozen and cut off; SEED=, CONTROL=kazoo'
+	@echo 'make fuzz      MINUTES=n for each fuzzer: calls over the C ABI, bytes at the embedded server and from a server'
+	@echo 'make soak      MINUTES=n of locking, watching, leading, connecting: nothing may grow'
 	@echo 'make clean     removes what was built'
 
 build:
@@ -55,10 +58,12 @@ test:
 	@$(MAKE) --no-print-directory build
 	cargo test --locked --no-fail-fast $(ALL) --all-targets
 	cargo test --locked $(ALL) --doc
+	cargo test --locked --package zkhelper-fuzz
 	@$(MAKE) --no-print-directory sim
 	tests/interop/embedded_clients.sh
 	scripts/python.sh test
 	scripts/go.sh
+	@$(MAKE) --no-print-directory nemesis
 
 lint:
 	cargo fmt --all --check
@@ -69,12 +74,27 @@ lint:
 	@scripts/reference.sh $(REFERENCE)
 	@scripts/lint-foreign.sh
 	cargo clippy --locked --package zkhelper-python -- -D warnings
+	cargo clippy --locked --package zkhelper-fuzz --all-targets -- -D warnings
 	@scripts/python.sh lint
 
 # Schedules of the simulator, and how many of them.
 SEEDS ?= 20000
 sim:
 	ZKHELPER_SEEDS=$(SEEDS) cargo test --locked --profile sim --features simulation --test sim -- --nocapture
+
+# Real servers and clients under faults: how long, and the seed of the faults (none: a new one).
+MINUTES ?= 5
+SEED ?=
+CONTROL ?=
+nemesis: build
+	@scripts/python.sh install >/dev/null
+	cargo test --locked $(ALL) --test nemesis -- --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(CONTROL),--control $(CONTROL))
+
+fuzz:
+	scripts/fuzz.sh $(MINUTES)
+
+soak:
+	ZKHELPER_SOAK_SECONDS=$$(($(MINUTES) * 60)) cargo test --locked $(ALL) --test soak -- --nocapture
 
 # Where the reference goes.
 REFERENCE := $(abspath $(or $(CARGO_TARGET_DIR),target))/reference

@@ -1,9 +1,10 @@
 #!/bin/sh
-# The Python module: python.sh lint|build|test|venv
-#   venv   a virtual environment with the tools, in the directory `python` of cargo's target directory
-#   lint   ruff, and mypy --strict on the package, its tests and the examples; builds nothing
-#   build  the wheel, in target/python/wheels
-#   test   build, a virtual environment with the wheel, stubs and exceptions against the module, pytest
+# The Python module: python.sh lint|build|install|test|venv
+#   venv     a virtual environment with the tools, in the directory `python` of cargo's target directory
+#   lint     ruff, and mypy --strict on the package, its tests and the examples; builds nothing
+#   build    the wheel, in target/python/wheels
+#   install  build, and a virtual environment with the wheel, in target/python/venv
+#   test     install, stubs and exceptions against the module, pytest
 # Further arguments of `test` go to pytest.
 set -eu
 
@@ -46,6 +47,11 @@ build() {
         --manifest-path bindings/python/Cargo.toml --interpreter "$here/venv/bin/python" --out "$here/wheels"
 }
 
+install() {
+    build
+    quietly "$bin/pip" install --disable-pip-version-check --force-reinstall --no-deps "$here/wheels"/*.whl
+}
+
 venv
 bin=$here/venv/bin
 case $goal in
@@ -65,11 +71,14 @@ build)
     build
     ls "$here/wheels"/*.whl
     ;;
+install)
+    install
+    echo "$here/venv"
+    ;;
 test)
-    build
+    install
     # For the test beside the C example.
     cargo build --quiet --release --locked --features capi
-    quietly "$bin/pip" install --disable-pip-version-check --force-reinstall --no-deps "$here/wheels"/*.whl
     # What is tested is what was installed, not what lies in the repository.
     cd bindings/python/tests
     "$bin/python" ../tools/make_errors.py --check
@@ -77,7 +86,7 @@ test)
     ZKHELPER_WHEELS=$here/wheels ZKHELPER_RELEASE=$target/release "$bin/pytest" --quiet "$@"
     ;;
 *)
-    echo "usage: python.sh venv|lint|build|test" >&2
+    echo "usage: python.sh venv|lint|build|install|test" >&2
     exit 2
     ;;
 esac

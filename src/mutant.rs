@@ -82,6 +82,8 @@ pub enum Mutant {
     NoFence,
     /// Persistent locks: renews without knowing that the companion is its own.
     AnyCompanion,
+    /// Persistent locks: removes a companion after a look that may be old.
+    CompanionByOldLook,
     /// Persistent locks: releases what has no owner without waiting for the lease.
     ReleasesAtOnce,
     /// Pid node: takes a dead owner's node over by its version alone, which another's may have too.
@@ -90,6 +92,8 @@ pub enum Mutant {
     LeaderUnchecked,
     /// Election: begins a term without a look whether its lease still runs.
     BeginsTermBlindly,
+    /// Election: gives the lead up when a task is told to stop, not when it has ended.
+    LeadEndsBeforeTask,
     /// Election: does not tell a task to stop when its lease has run out.
     StopNotTold,
 }
@@ -97,7 +101,7 @@ pub enum Mutant {
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 45] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -122,6 +126,7 @@ impl Mutant {
         Self::ParentAlwaysFirst,
         Self::NoFence,
         Self::AnyCompanion,
+        Self::CompanionByOldLook,
         Self::ReleasesAtOnce,
         Self::DelayNotCompared,
         Self::AbsentIsOutlived,
@@ -140,6 +145,7 @@ impl Mutant {
         Self::TakesOverByVersion,
         Self::LeaderUnchecked,
         Self::BeginsTermBlindly,
+        Self::LeadEndsBeforeTask,
         Self::StopNotTold,
     ];
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"zkhelper/internal/abi"
@@ -69,6 +70,8 @@ type electorCore struct {
 	busy    chan struct{} // Has one in it while a campaign or a term is under way.
 	closing sync.Once
 	quiet   bool // Nobody is asked to close it.
+	// Whether an interrupt of ours, which a context's end led to, was not needed any more: it is remembered, and meant for nobody.
+	stale atomic.Bool
 
 	mu   sync.Mutex
 	term *Term // Of a campaign.
@@ -202,7 +205,8 @@ func (e *Elector) stand(ctx context.Context) (*Term, error) {
 	case begun := <-began:
 		_ = begun.End(abi.TaskInterrupted)
 		<-term.over
-	case <-term.over:
+	case err := <-term.over:
+		e.core.interrupted(err)
 	}
 	return nil, cancelled(ctx, e.core.path)
 }
@@ -289,7 +293,23 @@ func (e *Elector) Run(ctx context.Context, task func(ctx context.Context, term *
 	defer func() { <-e.core.busy }()
 	held.Store(e.core, e)
 	defer held.Delete(e.core)
+	for {
+		led, err := e.run(ctx, task)
+		// It ends the next candidacy at its beginning.
+		if !led && ctx.Err() == nil && errors.Is(err, CodeInterrupted) && e.core.stale.Swap(false) {
+			continue
+		}
+		return err
+	}
+}
 
+// interrupted takes note of how the election ended that an interrupt of ours was for.
+func (c *electorCore) interrupted(over error) { c.stale.Store(!errors.Is(over, CodeInterrupted)) }
+
+// run takes part until the election is over, or the context ends, and says whether this elector led meanwhile.
+func (e *Elector) run(
+	ctx context.Context, task func(ctx context.Context, term *Term) error,
+) (led bool, err error) {
 	over := make(chan error, 1)
 	var terms sync.WaitGroup
 	var mu sync.Mutex
@@ -314,21 +334,21 @@ func (e *Elector) Run(ctx context.Context, task func(ctx context.Context, term *
 		Over: func(reason error) { over <- reason },
 	}
 	if err := e.core.elector.Run(run); err != nil {
-		return err
+		return false, err
 	}
-	var err error
 	select {
 	case err = <-over:
 	case <-ctx.Done():
 		// An elector that is closed refuses, and is over.
 		_ = e.core.elector.Interrupt()
 		err = <-over
+		e.core.interrupted(err)
 		if errors.Is(err, CodeInterrupted) {
 			err = abi.Because(err, ctx.Err())
 		}
 	}
 	terms.Wait()
-	return err
+	return present != nil, err
 }
 
 // serve runs the task of a term of Run.

@@ -113,7 +113,9 @@ impl PidNode {
     ///
     /// [`Code::NODE_EXISTS`] if somebody else's node stood in the way for as long as [`PidNodeOptions::wait`], or one of this very session
     /// that is another handle's; [`Code::NOT_SENT`] if no server can be reached, and the server's own, such as
-    /// [`Code::NO_NODE`]. Dropping the future ends it, and no node stays.
+    /// [`Code::NO_NODE`]. Dropping the future ends it, and no node stays. Whoever drops one, or its
+    /// creation, and at once makes another of the same path by the same client, may get the node of the first, which
+    /// is then removed, and made again: the events tell.
     ///
     /// ```no_run
     /// # async fn example(client: &zkhelper::Client) -> zkhelper::Result<()> {

@@ -235,9 +235,12 @@ async fn serve(shared: Arc<Shared>, address: SocketAddr, mut orders: mpsc::Unbou
                 let Some(Refuse { on, done }) = order else { return };
                 let result = if on {
                     listener = None;
-                    if kept.is_none() { bound(address).map(|socket| kept = Some(socket)) } else { Ok(()) }
+                    if kept.is_none() { bound(address).await.map(|socket| kept = Some(socket)) } else { Ok(()) }
                 } else if listener.is_none() {
-                    let socket = kept.take().map_or_else(|| bound(address), Ok);
+                    let socket = match kept.take() {
+                        Some(socket) => Ok(socket),
+                        None => bound(address).await,
+                    };
                     socket.and_then(|socket| socket.listen(1024)).map(|heard| listener = Some(heard))
                 } else {
                     Ok(())
@@ -262,11 +265,24 @@ async fn serve(shared: Arc<Shared>, address: SocketAddr, mut orders: mpsc::Unbou
     }
 }
 
-fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    Ok(socket)
+/// How long a port is waited for that was ours a moment ago.
+const PORT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A program that is being started has all our descriptors until it runs, so a listener that was just closed may
+/// be there for a moment longer.
+async fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
+    let begun = Instant::now();
+    loop {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        match socket.bind(address) {
+            Ok(()) => return Ok(socket),
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse && begun.elapsed() < PORT_PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Err(e) => return Err(e),
+        }
+    }
 }
 
 async fn accept(listener: Option<&TcpListener>) -> TcpStream {

@@ -208,6 +208,10 @@ pub struct Ensemble {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Isolation {
     None,
+    /// What it says to the others is held.
+    Mute,
+    /// What the others say to it is held.
+    Deaf,
     Silent,
     Reset,
 }
@@ -527,7 +531,29 @@ impl Ensemble {
         self.isolate(i, Isolation::Reset);
     }
 
-    /// Ends `cut_off` and `sever` of server `i`; held bytes travel on. It does not reach a server that is still
+    /// Holds all that server `i` says to the others; it hears them. Only with `Builder::isolable`.
+    #[track_caller]
+    pub fn mute(&self, i: usize) {
+        self.isolate(i, Isolation::Mute);
+    }
+
+    /// Holds all that the others say to server `i`; they hear it. Only with `Builder::isolable`.
+    #[track_caller]
+    pub fn deafen(&self, i: usize) {
+        self.isolate(i, Isolation::Deaf);
+    }
+
+    /// Every byte between server `i` and the others takes this much longer, each way. Only with `Builder::isolable`.
+    #[track_caller]
+    pub fn delay(&self, i: usize, delay: Duration) {
+        assert!(!self.links.is_empty(), "the ensemble was not built with isolable()");
+        for link in self.links.iter().filter(|link| link.from == i || link.to == i) {
+            link.quorum.delay(delay);
+            link.election.delay(delay);
+        }
+    }
+
+    /// Ends `cut_off`, `sever`, `mute`, `deafen` and `delay` of server `i`; held bytes travel on. It does not reach a server that is still
     /// cut off itself.
     #[track_caller]
     pub fn heal(&self, i: usize) {
@@ -546,8 +572,18 @@ impl Ensemble {
         isolated[i] = isolation;
         for link in self.links.iter().filter(|link| link.from == i || link.to == i) {
             for proxy in [&link.quorum, &link.election] {
-                match isolated[link.from].max(isolated[link.to]) {
+                let isolation = isolated[link.from].max(isolated[link.to]);
+                match isolation {
                     Isolation::None => proxy.pass(),
+                    Isolation::Mute | Isolation::Deaf => {
+                        // Which way the bytes go that are held, on the connections that `from` made.
+                        let its_own = isolated[link.from] == isolation;
+                        let says = if its_own { Direction::ToServer } else { Direction::ToClient };
+                        let hears = if its_own { Direction::ToClient } else { Direction::ToServer };
+                        proxy.refuse(false);
+                        proxy.freeze(if isolation == Isolation::Mute { says } else { hears });
+                        proxy.thaw(if isolation == Isolation::Mute { hears } else { says });
+                    }
                     Isolation::Silent => {
                         proxy.refuse(false);
                         proxy.freeze(Direction::ToServer);
