@@ -18,7 +18,7 @@ CAPI := --features "capi $(FEATURES)"
 ALL := --features capi,tls
 TESTS := --features capi,tls,simulation
 
-.PHONY: help build demo test lint sim nemesis fuzz tsan soak header reference prove install clean
+.PHONY: help build demo test lint sim nemesis fuzz tsan soak header reference prove bench bench-peers bench-scale install clean
 
 help:
 	@echo 'make demo      processes hand a lock back and forth, and take an election over from one that is killed;'
@@ -36,6 +36,9 @@ help:
 	@echo 'make fuzz      MINUTES=n for each fuzzer: calls over the C ABI, bytes at the embedded server and from a server'
 	@echo 'make tsan      MINUTES=n of each fuzzer with random inputs, under ThreadSanitizer'
 	@echo 'make soak      MINUTES=n of locking, watching, leading, connecting: nothing may grow'
+	@echo 'make bench     what a call costs inside one process (criterion)'
+	@echo 'make bench-peers  beside kazoo, Curator, go-zookeeper, zookeeper-client and the Apache C client; WRITE=1: docs/speed.md'
+	@echo 'make bench-scale  10,000 locks, 1,000 elections, and what strict mode and renewals cost'
 	@echo 'make clean     removes what was built'
 
 build:
@@ -116,6 +119,16 @@ prove:
 	ZKHELPER_PROVE=1 cargo test --release --locked --no-fail-fast $(TESTS) -- --nocapture
 	ZKHELPER_PROVE=1 scripts/python.sh test
 	scripts/go.sh prove
+
+bench:
+	CARGO_TARGET_DIR=$(abspath $(or $(CARGO_TARGET_DIR),target))/peers/cargo cargo bench --manifest-path benches/inside/Cargo.toml
+
+# Peers that cannot be had here are left out by name.
+bench-peers: build
+	python3 benches/peers/run.py $(if $(WRITE),--write) $(BENCH)
+
+bench-scale:
+	python3 benches/peers/scale.py $(if $(WRITE),--write) $(BENCH)
 
 # What a program needs besides a static libzkhelper.a; zkhelper.pc says where it comes from.
 PRIVATE_LIBS = $(shell sed -n 's/^Libs.private: *-l//p' zkhelper.pc.in | sed 's/ -l/;/g')

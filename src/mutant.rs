@@ -82,14 +82,20 @@ pub enum Mutant {
     NoFence,
     /// Persistent locks: renews without knowing that the companion is its own.
     AnyCompanion,
+    /// Persistent locks: removes a companion after a look that may be old.
+    CompanionByOldLook,
     /// Persistent locks: releases what has no owner without waiting for the lease.
     ReleasesAtOnce,
     /// Pid node: takes a dead owner's node over by its version alone, which another's may have too.
     TakesOverByVersion,
+    /// Pid node: takes every node of its session for the one whose creation was not answered.
+    AnyPidNodeOfSession,
     /// Election: writes the leader's record without a check that the candidate is there.
     LeaderUnchecked,
     /// Election: begins a term without a look whether its lease still runs.
     BeginsTermBlindly,
+    /// Election: gives the lead up when a task is told to stop, not when it has ended.
+    LeadEndsBeforeTask,
     /// Election: does not tell a task to stop when its lease has run out.
     StopNotTold,
 }
@@ -97,7 +103,7 @@ pub enum Mutant {
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 46] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -122,6 +128,7 @@ impl Mutant {
         Self::ParentAlwaysFirst,
         Self::NoFence,
         Self::AnyCompanion,
+        Self::CompanionByOldLook,
         Self::ReleasesAtOnce,
         Self::DelayNotCompared,
         Self::AbsentIsOutlived,
@@ -138,8 +145,10 @@ impl Mutant {
         Self::SequenceNotRefused,
         Self::GuardWithoutCheck,
         Self::TakesOverByVersion,
+        Self::AnyPidNodeOfSession,
         Self::LeaderUnchecked,
         Self::BeginsTermBlindly,
+        Self::LeadEndsBeforeTask,
         Self::StopNotTold,
     ];
 }

@@ -41,6 +41,12 @@ pub trait Zk: Send + Sync {
     /// Runs a task to its end, whoever waits for it.
     fn spawn(&self, task: BoxFuture<()>);
 
+    /// The same, where the task may begin in the calling thread, before this returns: what it submits until it first
+    /// waits leaves at once, and together. The caller holds no lock that the task takes.
+    fn begin(&self, task: BoxFuture<()>) {
+        self.spawn(task);
+    }
+
     /// Random bits, for names and jitter.
     fn random(&self) -> u64;
 
@@ -89,6 +95,9 @@ pub struct SessionView {
     /// Until when the session is certain to live at the servers; `None` while nothing proves it yet.
     /// It counts on the servers' session timeout and their tick, and on nothing else of theirs.
     pub valid_until: Option<Time>,
+    /// The greatest transaction number that a server has told; what is asked for from now on gets a greater one. 0 where
+    /// that is not known, as on some lent connections.
+    pub zxid: i64,
     /// Whether nothing can prove how long the session lives, because this connection has no transactions. A lock
     /// is then believed as long as the connection stands, which proves little: see `docs/lent.md`.
     pub without_lease: bool,
@@ -151,6 +160,11 @@ impl ReplySender {
     /// Whether nobody waits for the outcome any more.
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()
+    }
+
+    /// Ends when nobody waits for the outcome any more.
+    pub(crate) async fn closed(&mut self) {
+        self.0.closed().await;
     }
 
     /// Completes the reply.

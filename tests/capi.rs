@@ -159,6 +159,8 @@ fn the_examples_of_recipes_work_on_both_servers() {
         ("examples/c/tree.c", ["  /zk/tree/nyc/shards/1", "  sfo/shards/0", "deleted"]),
         ("examples/c/queue_lock.c", ["working on job-", "job-000000000", "done"]),
         ("examples/c/pid_node.c", ["the node is there", "the node is lost (3)", "the node is gone"]),
+        ("examples/c/guarded.c", ["the late write is refused", "the report says ", "\"in time\""]),
+        ("examples/c/lock_async.c", ["ann holds the lock", "bob holds the lock", "cid holds the lock"]),
     ] {
         for how in [How::Shared, How::Sanitized] {
             let program = installed().compile(&dir, source, how);
@@ -299,6 +301,9 @@ fn the_example_works_shared_and_static() {
     }
 }
 
+/// As [`LIMIT`], where the Python module has to be built first.
+const DEMO_LIMIT: Duration = Duration::from_secs(1800);
+
 /// The demo, whose files and processes are below a directory of its own.
 fn demo(dir: &TempDir, arguments: &[String]) -> Command {
     installed();
@@ -324,7 +329,7 @@ fn is_over(dir: &TempDir) {
 #[test]
 fn the_demo_shows_what_it_says() {
     let dir = TempDir::new("demo");
-    let output = Program::spawn(demo(&dir, &[shared_single().connect_string()])).wait_success(LIMIT);
+    let output = Program::spawn(demo(&dir, &[shared_single().connect_string()])).wait_success(DEMO_LIMIT);
     assert!(
         output.contains("the tokens grew each time") && output.contains("with a greater token"),
         "{output}"
@@ -352,7 +357,7 @@ fn a_demo_that_fails_says_why_and_ends_what_it_started() {
     let mut demo = demo(&dir, &[]);
     demo.env("PATH", format!("{}:{path}", tools.path().display())).env("CXX", "no-such-compiler");
     let mut demo = Program::spawn(demo);
-    let status = demo.wait(LIMIT);
+    let status = demo.wait(DEMO_LIMIT);
     let output = demo.output();
     assert!(!status.success(), "{output}");
     assert!(output.contains("C++ is left out: there is no C++ compiler.\n"), "{output}");

@@ -5,11 +5,14 @@ use std::path::Path;
 
 /// A language: where its scenarios are, how its files end, what stands before the number of one, and which scenarios
 /// are not for it.
-const LANGUAGES: [(&str, &str, &str, &str, &[u32]); 4] = [
+const LANGUAGES: [(&str, &str, &str, &str, &[u32]); 5] = [
     ("Rust", "tests/conformance", "rs", "async fn s", &[]),
     ("C", "tests/conformance/c", "c", "void s", &[]),
     // A program lends its connection in C.
     ("C++", "tests/conformance/cpp", "cpp", "void s", &[105, 106, 107, 108, 109]),
+    // What is lent there is a connection of the program's, with no client over it, and where it has no transactions they are
+    // done step by step.
+    ("Go", "bindings/go/conformance", "go", "func TestS", &[107, 108, 109]),
     // It has no handle of another library to lend.
     ("Python", "bindings/python/tests/conformance", "py", "def test_s", &[105, 106, 107, 108, 109]),
 ];

@@ -174,6 +174,8 @@ fn the_examples_do_the_same_as_those_in_c() {
         ("lock", vec![here], &["held; the fencing token is "][..]),
         ("watchful", vec![here], &["step 3 under token "]),
         ("watchful", vec![], &["step 3 under token "]),
+        ("lock_async", vec![here], &["ann holds the lock", "bob holds the lock", "cid holds the lock"]),
+        ("guarded", vec![here], &["the late write is refused", "the report says \"in time\""]),
         ("nodes", vec![here], &["/a: \"hello!\", version 1", "/b: \"bye\""]),
         ("watch", vec![], &["/watched created", "/watched deleted"]),
         ("tree", vec![here], &["  /zk/tree/nyc/shards/1", "  sfo/shards/0", "deleted"]),

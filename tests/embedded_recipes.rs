@@ -11,6 +11,8 @@ mod pid_node;
 mod queue_lock;
 #[path = "scenarios/seed.rs"]
 mod seed;
+#[path = "scenarios/stepwise.rs"]
+mod stepwise;
 mod support;
 #[path = "scenarios/tree.rs"]
 mod tree;

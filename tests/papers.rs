@@ -68,6 +68,46 @@ fn the_readme_names_every_dependency_and_the_changelog_the_version() {
     assert!(read("CHANGELOG.md").contains(&format!("## {}", env!("CARGO_PKG_VERSION"))));
 }
 
+/// The languages of the examples: the directory, and how their files end.
+const EXAMPLES: [(&str, &str); 5] =
+    [("c", "c"), ("cpp", "cpp"), ("python", "py"), ("go", "go"), ("rust", "rs")];
+
+/// That each file named is there, `links_within_the_repository_lead_somewhere` sees.
+#[test]
+fn the_readmes_table_has_every_example_on_the_row_of_its_name() {
+    let readme = read("README.md");
+    let (_, table) = readme.split_once("\n## Examples\n").unwrap();
+    let rows = table.lines().skip_while(|line| !line.starts_with("| ---")).skip(1);
+    let mut named = BTreeSet::new();
+    for row in rows.take_while(|line| line.starts_with("| ")) {
+        let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        assert_eq!(cells.len(), 1 + EXAMPLES.len(), "{row}");
+        let files: Vec<_> = cells[1..].iter().zip(EXAMPLES).filter(|(cell, _)| **cell != "–").collect();
+        let (first, (_, ending)) = files.first().expect("an example in some language");
+        let stem =
+            first.strip_prefix("[`").and_then(|rest| rest.split_once(&format!(".{ending}`"))).unwrap().0;
+        for (cell, (language, ending)) in files {
+            assert_eq!(*cell, format!("[`{stem}.{ending}`](examples/{language}/{stem}.{ending})"), "{row}");
+            assert!(named.insert(format!("{language}/{stem}.{ending}")), "{stem} stands there twice");
+        }
+    }
+    let mut there = BTreeSet::new();
+    for (language, ending) in EXAMPLES {
+        for entry in std::fs::read_dir(root().join("examples").join(language)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|e| e == ending) {
+                there.insert(format!("{language}/{}", path.file_name().unwrap().to_str().unwrap()));
+            }
+        }
+    }
+    assert_eq!(named, there);
+    // Cargo builds those that are named in its manifest.
+    let manifest = read("Cargo.toml");
+    for file in there.iter().filter(|file| file.starts_with("rust/")) {
+        assert!(manifest.contains(&format!("path = \"examples/{file}\"")), "{file} is not built");
+    }
+}
+
 /// The texts of a source file's log lines: level and format.
 fn log_lines(source: &str) -> Vec<(&str, &str)> {
     let mut found = Vec::new();

@@ -16,6 +16,8 @@ mod zookeeper38 {
     mod queue_lock;
     #[path = "scenarios/seed.rs"]
     mod seed;
+    #[path = "scenarios/stepwise.rs"]
+    mod stepwise;
     #[path = "scenarios/tree.rs"]
     mod tree;
 

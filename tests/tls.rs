@@ -348,21 +348,56 @@ fn library() -> PathBuf {
     target.join("debug/deps/libzkhelper.so")
 }
 
-#[test]
-fn a_c_program_takes_a_lock_over_tls_and_is_told_what_is_wrong() {
-    let dir = TempDir::new("tls");
-    std::fs::copy(library(), dir.path().join("libzkhelper.so.0")).expect("copied");
-    let program = dir.path().join("tls");
-    let mut cc = Command::new("cc");
-    cc.current_dir(ROOT).args(["-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror", "-Iinclude", "-o"]);
-    cc.arg(&program).arg("examples/c/tls.c").arg(dir.path().join("libzkhelper.so.0"));
-    assert!(cc.status().expect("a C compiler").success());
+/// The example in each language that is linked with the library, and in Rust.
+fn examples(dir: &Path) -> [PathBuf; 4] {
+    std::fs::copy(library(), dir.join("libzkhelper.so.0")).expect("copied");
+    let [c, cpp] = [("cc", "c11", "c"), ("c++", "c++17", "cpp")].map(|(compiler, standard, language)| {
+        let program = dir.join(language);
+        let mut command = Command::new(compiler);
+        command.current_dir(ROOT).arg(format!("-std={standard}"));
+        command
+            .args(["-Wall", "-Wextra", "-pedantic", "-Werror", "-pthread", "-Iinclude", "-o"])
+            .arg(&program);
+        command.arg(format!("examples/{language}/tls.{language}")).arg(dir.join("libzkhelper.so.0"));
+        assert!(command.status().expect("a compiler").success());
+        program
+    });
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a target directory");
+    let mut build = support::cargo();
+    build.args(["build", "--quiet", "--locked", "--example", "tls", "--features", "capi,tls"]);
+    assert!(build.status().expect("cargo").success());
+    [c, cpp, go(dir), target.join("debug/examples/tls")]
+}
 
+fn go(dir: &Path) -> PathBuf {
+    let link = dir.join("libzkhelper.so");
+    std::os::unix::fs::symlink(dir.join("libzkhelper.so.0"), link).expect("linked");
+    let flags = format!("Cflags: -I{ROOT}/include\nLibs: -L{} -lzkhelper\n", dir.display());
+    let package = format!("Name: zkhelper\nDescription: with TLS\nVersion: 0\n{flags}");
+    std::fs::write(dir.join("zkhelper.pc"), package).expect("written");
+    let program = dir.join("go");
+    let mut go = Command::new("go");
+    go.current_dir(Path::new(ROOT).join("examples/go")).env("PKG_CONFIG_PATH", dir);
+    go.env("GOTOOLCHAIN", "local").args(["build", "-o"]).arg(&program).arg("tls.go");
+    assert!(go.status().expect("the Go compiler: run scripts/setup.sh").success());
+    program
+}
+
+#[test]
+fn a_program_takes_a_lock_over_tls_and_is_told_what_is_wrong() {
+    let dir = TempDir::new("tls");
+    for program in examples(dir.path()) {
+        takes_a_lock_and_is_told_what_is_wrong(&program, dir.path());
+    }
+}
+
+/// What the example of TLS does, with the library in this directory.
+fn takes_a_lock_and_is_told_what_is_wrong(program: &Path, library: &Path) {
     let Certificates { authority, stranger, client, .. } = certificates();
     let server = server(Flavor::Maven39);
     let run = |address: &str, files: &[&Path]| {
-        let mut command = Command::new(&program);
-        command.env("LD_LIBRARY_PATH", dir.path()).arg(address).args(files);
+        let mut command = Command::new(program);
+        command.env("LD_LIBRARY_PATH", library).arg(address).args(files);
         let mut program = Program::spawn(command);
         let status = program.wait(LIMIT);
         (status.success(), program.output())

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"zkhelper/internal/abi"
@@ -40,6 +41,11 @@ func LeaderACL(acl []zk.ACL) ElectorOption {
 	}
 }
 
+// LeaderPatterns adds what stands before the number in the candidates' nodes of another library: see WithPatterns.
+func LeaderPatterns(patterns ...string) ElectorOption {
+	return func(o *electorOptions) { o.Patterns = append(o.Patterns, patterns...) }
+}
+
 // LeaderLease sets how long a leader believes after the last renewal, and how long its work may take to end after it was
 // told to stop. After a leader that did not leave cleanly the next one waits for both, so every candidate has to use the
 // same. The defaults are 10 and 5 seconds. A negative grace is for ever, and two leaders may overlap then.
@@ -64,9 +70,11 @@ type electorCore struct {
 	busy    chan struct{} // Has one in it while a campaign or a term is under way.
 	closing sync.Once
 	quiet   bool // Nobody is asked to close it.
+	// Whether an interrupt of ours, which a context's end led to, was not needed any more: it is remembered, and meant for nobody.
+	stale atomic.Bool
 
 	mu   sync.Mutex
-	term *Term
+	term *Term // Of a campaign.
 }
 
 func (c *electorCore) setTerm(term *Term) {
@@ -105,10 +113,15 @@ func (c *electorCore) close() (first bool) {
 		c.mu.Lock()
 		term := c.term
 		c.mu.Unlock()
+		// Where it is closed already there is no more to do.
+		_ = c.elector.Close()
 		if term != nil {
 			_ = term.Resign()
 		}
+		// Until a campaign or a task is over they ask the elector.
+		c.busy <- struct{}{}
 		c.elector.Free()
+		<-c.busy
 		c.link.release()
 	})
 	return first
@@ -121,8 +134,8 @@ func (e *Elector) dropped() {
 	}
 }
 
-// Close ends the elector: a campaign fails with CodeClosed, and a term is resigned, so its work has to be over. A second
-// Close does nothing.
+// Close ends the elector: a campaign fails with CodeClosed, and its term is resigned, so its work has to be over; a task of Run
+// is told to stop, and its end awaited, so do not call it from there. A second Close does nothing.
 func (e *Elector) Close() { e.core.close() }
 
 // Term is a time of leading. It ends by Resign, and has to end soon when Stopped says so.
@@ -133,6 +146,8 @@ type Term struct {
 	over    chan error
 	ending  sync.Once
 	err     error
+	reason  abi.Stop // Why it has to stop; set before stopped is closed.
+	ofRun   bool     // Run ends it.
 }
 
 // Campaign stands for the lead and waits until this elector leads, or the context ends. Then the candidacy is withdrawn,
@@ -167,7 +182,7 @@ func (e *Elector) stand(ctx context.Context) (*Term, error) {
 	term := &Term{elector: e, stopped: make(chan struct{}), over: make(chan error, 1)}
 	run := &abi.Run{
 		Begin: func(t abi.Term) { began <- t },
-		Stop:  func(int64, abi.Stop) { close(term.stopped) },
+		Stop:  func(_ int64, reason abi.Stop) { term.stop(reason) },
 		Over:  func(reason error) { term.over <- reason },
 	}
 	if err := e.core.elector.Run(run); err != nil {
@@ -190,7 +205,8 @@ func (e *Elector) stand(ctx context.Context) (*Term, error) {
 	case begun := <-began:
 		_ = begun.End(abi.TaskInterrupted)
 		<-term.over
-	case <-term.over:
+	case err := <-term.over:
+		e.core.interrupted(err)
 	}
 	return nil, cancelled(ctx, e.core.path)
 }
@@ -201,6 +217,35 @@ func (t *Term) Token() int64 { return t.term.Token }
 // Stopped is closed when the leader has to stop: the lead is lost, or the elector or its connection is closed. The
 // leader's work has to be over within the grace after that, and Resign called.
 func (t *Term) Stopped() <-chan struct{} { return t.stopped }
+
+func (t *Term) stop(reason abi.Stop) {
+	t.reason = reason
+	close(t.stopped)
+}
+
+// Stop is why a leader has to stop.
+type Stop = abi.Stop
+
+// Why a leader has to stop. After the first four the next leader may start when the grace is over.
+const (
+	StopLeaseRanOut  = abi.StopLeaseRanOut  // Nothing proved in time that the lead was still held.
+	StopSessionOver  = abi.StopSessionOver  // The session was over.
+	StopNodeDeleted  = abi.StopNodeDeleted  // The candidate's node was deleted.
+	StopClientClosed = abi.StopClientClosed // The connection was closed.
+	StopInterrupted  = abi.StopInterrupted  // By Interrupt, or by the end of Run's context.
+	StopResigned     = abi.StopResigned     // By Resign.
+	StopClosed       = abi.StopClosed       // By Close.
+)
+
+// StopReason is why the leader has to stop; 0 while Stopped is not closed.
+func (t *Term) StopReason() Stop {
+	select {
+	case <-t.stopped:
+		return t.reason
+	default:
+		return 0
+	}
+}
 
 // Leading says whether this leader leads for certain, at this moment.
 func (t *Term) Leading() bool { return t.elector.core.elector.Leading() }
@@ -214,9 +259,12 @@ func (t *Term) ValidUntil() time.Time {
 	return time.Time{}
 }
 
-// Resign ends the term, once the leader's work is over: the next leader starts at once. It waits until the
-// candidate's node is gone. A second Resign does nothing.
+// Resign ends a campaign's term, once the leader's work is over: the next leader starts at once. It waits until the
+// candidate's node is gone. A second Resign does nothing. A term of Run ends when its task returns: there Resign is Elector.Resign.
 func (t *Term) Resign() error {
+	if t.ofRun {
+		return t.elector.Resign()
+	}
 	t.ending.Do(func() {
 		t.err = t.term.End(abi.TaskInterrupted)
 		if t.err == nil {
@@ -227,6 +275,123 @@ func (t *Term) Resign() error {
 		<-t.elector.core.busy
 	})
 	return t.err
+}
+
+// Run takes part in the election until it is over for this elector: in each term it runs task, whose context ends when the leader has to
+// stop, and stands again after the task has returned; where the task failed, after a pause that grows.
+//
+// It is over, with CodeInterrupted, when ctx ends, by Interrupt, and when a task returns an error that is CodeInterrupted or
+// ErrInterrupted; with CodeClosed after Close; and with an error that does not pass, such as CodeNoAuth. A task that runs then is told to
+// stop, and its end awaited. The error is never nil.
+func (e *Elector) Run(ctx context.Context, task func(ctx context.Context, term *Term) error) error {
+	defer runtime.KeepAlive(e)
+	select {
+	case e.core.busy <- struct{}{}:
+	case <-ctx.Done():
+		return cancelled(ctx, e.core.path)
+	}
+	defer func() { <-e.core.busy }()
+	held.Store(e.core, e)
+	defer held.Delete(e.core)
+	for {
+		led, err := e.run(ctx, task)
+		// It ends the next candidacy at its beginning.
+		if !led && ctx.Err() == nil && errors.Is(err, CodeInterrupted) && e.core.stale.Swap(false) {
+			continue
+		}
+		return err
+	}
+}
+
+// interrupted takes note of how the election ended that an interrupt of ours was for.
+func (c *electorCore) interrupted(over error) { c.stale.Store(!errors.Is(over, CodeInterrupted)) }
+
+// run takes part until the election is over, or the context ends, and says whether this elector led meanwhile.
+func (e *Elector) run(
+	ctx context.Context, task func(ctx context.Context, term *Term) error,
+) (led bool, err error) {
+	over := make(chan error, 1)
+	var terms sync.WaitGroup
+	var mu sync.Mutex
+	var present *Term
+	run := &abi.Run{
+		Begin: func(t abi.Term) {
+			term := &Term{elector: e, term: t, stopped: make(chan struct{}), ofRun: true}
+			mu.Lock()
+			present = term
+			mu.Unlock()
+			terms.Add(1)
+			go func() {
+				defer terms.Done()
+				term.serve(ctx, task)
+			}()
+		},
+		Stop: func(_ int64, reason abi.Stop) {
+			mu.Lock()
+			defer mu.Unlock()
+			present.stop(reason)
+		},
+		Over: func(reason error) { over <- reason },
+	}
+	if err := e.core.elector.Run(run); err != nil {
+		return false, err
+	}
+	select {
+	case err = <-over:
+	case <-ctx.Done():
+		// An elector that is closed refuses, and is over.
+		_ = e.core.elector.Interrupt()
+		err = <-over
+		e.core.interrupted(err)
+		if errors.Is(err, CodeInterrupted) {
+			err = abi.Because(err, ctx.Err())
+		}
+	}
+	terms.Wait()
+	return present != nil, err
+}
+
+// serve runs the task of a term of Run.
+func (t *Term) serve(ctx context.Context, task func(ctx context.Context, term *Term) error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-t.stopped:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	outcome := abi.TaskFailed
+	defer func() { _ = t.term.End(outcome) }()
+	switch err := task(ctx, t); {
+	case err == nil:
+		outcome = abi.TaskDone
+	case errors.Is(err, CodeInterrupted), errors.Is(err, ErrInterrupted):
+		outcome = abi.TaskInterrupted
+	}
+}
+
+// Interrupt ends the election for this elector with CodeInterrupted: a candidacy of Run at once, and a term once its
+// task has returned, which is told to stop. If there is neither it is remembered, and ends the next one.
+func (e *Elector) Interrupt() {
+	defer runtime.KeepAlive(e)
+	// Only one that is closed refuses.
+	_ = e.core.elector.Interrupt()
+}
+
+// Resign gives the lead up: the term is told to stop, and once it has ended somebody else's turn comes; Run stands again
+// behind them. It fails with CodeNotHeld where this elector does not lead, or is stopping already.
+func (e *Elector) Resign() error {
+	defer runtime.KeepAlive(e)
+	return e.core.elector.Resign()
+}
+
+// Candidates lists who leads and who stands for it, in the order of service. It costs one request for each of them.
+func (e *Elector) Candidates(ctx context.Context) ([]Contender, error) {
+	defer runtime.KeepAlive(e)
+	outcome := e.core.elector.Candidates().Wait(ctx)
+	return contendersOf(outcome.Contenders), outcome.Err
 }
 
 // Standing is how the leader of a record stands.

@@ -43,6 +43,13 @@ const (
 	CodeLockLost          = abi.LockLost
 	CodeSequenceExhausted = abi.SequenceExhausted
 	CodeUnsupported       = abi.Unsupported
+	CodeTooLarge          = abi.TooLarge
+	CodeOperationTimeout  = abi.OperationTimeout
+	CodeSessionMoved      = abi.SessionMoved
+	CodeUnimplemented     = abi.Unimplemented
+	CodeQuotaExceeded     = abi.QuotaExceeded
+
+	CodeNoChildrenForEphemerals = abi.NoChildrenForEphemerals
 )
 
 // ZkError is an error with what was being done. The package itself returns bare errors; a Conn of your own may

@@ -1,6 +1,7 @@
 package zkhelper_test
 
 import (
+	"context"
 	"errors"
 	"path"
 	"sort"
@@ -289,6 +290,65 @@ func TestAWrapperOfTheUsersServesEverything(t *testing.T) {
 	conn := &counter{Conn: server.Conn(t)}
 	everything(t, conn, server.Conn(t))
 	require(t, conn.creates > 10, "and is what is used", conn.creates)
+}
+
+// embedder is a Conn that knows its session, since it embeds a connection.
+type embedder struct {
+	*zkhelper.MyZkConn
+	creates int32
+}
+
+func (e *embedder) Create(at string, value []byte, flags int32, aclv []zk.ACL) (string, error) {
+	atomic.AddInt32(&e.creates, 1)
+	return e.MyZkConn.Create(at, value, flags, aclv)
+}
+
+// transactor has transactions, too.
+type transactor struct {
+	embedder
+	transactions int32
+}
+
+func (c *transactor) Transact(ctx context.Context, ops ...zk.Op) ([]zk.OpResult, error) {
+	atomic.AddInt32(&c.transactions, 1)
+	return c.Commit(ctx, ops...)
+}
+
+func TestAConnThatEmbedsAConnectionServesEverything(t *testing.T) {
+	server := zkhtest.NewServer(t)
+	conn := &embedder{MyZkConn: server.Conn(t)}
+	everything(t, conn, server.Conn(t))
+	require(t, conn.creates > 10, "its own methods are what is used", conn.creates)
+	m := mutex(t, conn, "/zk/lost")
+	check(t, m.LockContext(context.Background(), ""))
+	server.Expire(conn.SessionID())
+	<-m.Lost()
+	require(t, !m.Held(), "the end of its session is a loss")
+}
+
+func TestAConnWithTransactionsServesEverything(t *testing.T) {
+	server := zkhtest.NewServer(t)
+	conn := &transactor{embedder: embedder{MyZkConn: server.Conn(t)}}
+	everything(t, conn, server.Conn(t))
+	require(t, conn.transactions > 5, "its transactions are used", conn.transactions)
+	ctx := context.Background()
+	m := mutex(t, conn, "/zk/lock")
+	write := zk.SetOp("/zk", []byte("x"), 7)
+	check(t, m.LockContext(ctx, ""))
+	_, err := m.Guarded(ctx, write)
+	require(t, errors.Is(err, zkhelper.CodeBadVersion), "a transaction that is refused", err)
+	node := "/zk/lock/" + contenders(t, conn, "/zk/lock")[0]
+	check(t, server.Conn(t).Delete(node, -1))
+	_, err = m.Guarded(ctx, zk.SetOp("/zk", []byte("x"), -1))
+	require(t, errors.Is(err, zkhelper.CodeLockLost) || errors.Is(err, zkhelper.CodeNotHeld), "a lock that is lost", err)
+	// Over a server that is cut off from its quorum nothing is renewed.
+	check(t, mutex(t, conn, "/zk/other").LockContext(ctx, ""))
+	last := mutex(t, conn, "/zk/last")
+	check(t, last.LockContext(ctx, ""))
+	server.Isolate()
+	<-last.Lost()
+	require(t, last.LossReason() == zkhelper.LossLeaseRanOut, "its lease runs out", last.LossReason())
+	server.Rejoin()
 }
 
 func TestAFakeOfTheUsersServesEverything(t *testing.T) {

@@ -2,6 +2,7 @@ package zkhelper
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -14,9 +15,32 @@ import (
 // A Conn that is none of ours is lent to the core: each request that a recipe makes becomes a call of the Conn's
 // methods, one after the other, and its outcome the answer.
 //
-// What a Conn does not have is stood in for. It has no transactions: their parts are done one by one, behind checks of all of
-// them. It does not say which session it is: a number stands for that, and the owner of a node that was made over this
-// Conn is shown as that number. It does not tell of its state: errors do.
+// What a Conn does not have is stood in for. It has no transactions: the core does their parts one by one, unless the Conn is
+// a Transactor. It does not say which session it is: a number stands for that, and the owner of a node that was made over this
+// Conn is shown as that number; it does not tell of its state: errors do. A SessionConn tells both.
+
+// SessionConn is a Conn that knows its session and tells of its states, as a type does that embeds *MyZkConn. What locks over it may
+// trust is then known as for a connection of ConnectToZk.
+type SessionConn interface {
+	Conn
+	// SessionTimeout is the negotiated session timeout.
+	SessionTimeout() time.Duration
+	// OnState lets tell be called for the present state and every change of it, before anything is answered behind it, until
+	// stop is called. tell does not wait.
+	OnState(tell func(change zk.StateChange)) (stop func())
+}
+
+// Transactor is a Conn with transactions. No type becomes one by embedding *MyZkConn, since a transaction would then go around the
+// methods that it has of its own; one whose methods add nothing that matters has
+//
+//	func (c *Wrapper) Transact(ctx context.Context, ops ...zk.Op) ([]zk.OpResult, error) {
+//		return c.MyZkConn.Commit(ctx, ops...)
+//	}
+type Transactor interface {
+	Conn
+	// Transact does all of the operations or none, as zk.Conn.Commit.
+	Transact(ctx context.Context, ops ...zk.Op) ([]zk.OpResult, error)
+}
 
 const (
 	// What the core takes for the session timeout of a Conn, which does not tell it. Less than it is makes locks certain for
@@ -39,6 +63,10 @@ type lent struct {
 	requests []*abi.Request
 	wake     chan struct{}
 	over     chan struct{}
+
+	// Where the Conn tells of its session itself.
+	told bool
+	stop func()
 
 	// The rest belongs to the goroutine that serves.
 	session int64
@@ -67,13 +95,14 @@ func lend(conn Conn) (*link, error) {
 			conn: conn, wake: make(chan struct{}, 1), over: make(chan struct{}),
 			session: lentConns.sessions << 32, made: make(map[string]bool),
 		}
-		client, err := abi.Lend(abi.ClientOptions{}, l.ask)
+		_, transactions := conn.(Transactor)
+		client, err := abi.Lend(abi.ClientOptions{}, transactions, l.ask)
 		if err != nil {
 			return nil, err
 		}
 		l.client = client
+		l.begin()
 		go l.serve()
-		client.Enter(abi.Connected, l.session, lentSessionTimeout)
 		if known {
 			if lentConns.of == nil {
 				lentConns.of = make(map[Conn]*lent)
@@ -83,7 +112,33 @@ func lend(conn Conn) (*link, error) {
 	}
 	l.users++
 	var once sync.Once
-	return &link{client: l.client, release: func() { once.Do(l.release) }, lenient: true, pidWait: lentPidWait}, nil
+	link := &link{client: l.client, release: func() { once.Do(l.release) }, lenient: true}
+	if !l.told {
+		link.pidWait = lentPidWait
+	}
+	return link, nil
+}
+
+// begin tells the core of the session.
+func (l *lent) begin() {
+	conn, told := l.conn.(SessionConn)
+	if !told {
+		l.client.Enter(abi.Connected, l.session, lentSessionTimeout)
+		return
+	}
+	l.told = true
+	l.stop = conn.OnState(func(change zk.StateChange) {
+		switch {
+		case change.Over:
+			l.client.Enter(abi.StateOver, 0, 0)
+		case change.State == zk.StateHasSession:
+			l.client.Enter(abi.Connected, change.SessionID, conn.SessionTimeout())
+		case change.State == zk.StateExpired:
+			l.client.Enter(abi.Lost, 0, 0)
+		default:
+			l.client.Enter(abi.Suspended, 0, 0)
+		}
+	})
 }
 
 func (l *lent) release() {
@@ -95,6 +150,9 @@ func (l *lent) release() {
 	}
 	lentConns.Unlock()
 	if last {
+		if l.stop != nil {
+			l.stop()
+		}
 		// What is released in the background still needs the Conn.
 		l.client.Close(closeTimeout).Wait(context.Background())
 		l.client.Free()
@@ -137,7 +195,7 @@ func (l *lent) serve() {
 func (l *lent) do(request *abi.Request) {
 	switch request.Operation {
 	case abi.RequestMulti:
-		request.Multi(l.multi(request.Parts))
+		l.transact(request)
 	case abi.RequestSync:
 		request.Done(abi.Answer{})
 	default:
@@ -153,6 +211,9 @@ func (l *lent) do(request *abi.Request) {
 // failed is the code of an error of the Conn's, which is told to the core if it is about the connection.
 func (l *lent) failed(err error) abi.Answer {
 	code := lentCode(err)
+	if l.told {
+		return abi.Answer{Code: code}
+	}
 	switch code {
 	case abi.SessionExpired:
 		l.client.Enter(abi.Lost, 0, 0)
@@ -188,13 +249,8 @@ func (l *lent) part(part abi.Part, watch abi.LentWatch) abi.Answer {
 		return abi.Answer{Stat: l.stat(part.Path, stat)}
 	case abi.RequestGet:
 		return l.get(part.Path, watch)
-	case abi.RequestExists, abi.RequestCheck:
-		answer := l.exists(part.Path, watch)
-		if answer.Code == 0 && part.Operation == abi.RequestCheck && part.Version != -1 &&
-			part.Version != answer.Stat.Version {
-			answer.Code = abi.BadVersion
-		}
-		return answer
+	case abi.RequestExists:
+		return l.exists(part.Path, watch)
 	case abi.RequestChildren:
 		return l.children(part.Path, watch)
 	}
@@ -276,42 +332,54 @@ func (l *lent) children(path string, watch abi.LentWatch) abi.Answer {
 	return abi.Answer{Children: children, Stat: l.stat(path, stat)}
 }
 
-// multi does the parts one by one, if checks of all of them pass first. The first that fails undoes those before it, as far
-// as they were creates.
-func (l *lent) multi(parts []abi.Part) []abi.Answer {
-	answers := make([]abi.Answer, len(parts))
-	fail := func(at int, code abi.Code) []abi.Answer {
-		for i := range answers {
-			answers[i] = abi.Answer{}
-			if i > at {
-				answers[i].Code = abi.RuntimeInconsistency
-			}
-		}
-		answers[at].Code = code
-		return answers
+// transact makes a transaction.
+func (l *lent) transact(request *abi.Request) {
+	ops := make([]zk.Op, len(request.Parts))
+	for i, part := range request.Parts {
+		ops[i] = part.Op()
 	}
-	for i, part := range parts {
-		if part.Operation == abi.RequestCheck {
-			if answers[i] = l.part(part, abi.LentWatch{}); answers[i].Code != 0 {
-				return fail(i, answers[i].Code)
-			}
+	results, err := l.conn.(Transactor).Transact(context.Background(), ops...)
+	if err == nil && len(results) == len(ops) {
+		answers := make([]abi.Answer, len(ops))
+		for i, result := range results {
+			answers[i] = abi.Answer{Path: result.Path, Stat: l.stat(result.Path, result.Stat)}
+		}
+		request.Multi(answers)
+		return
+	}
+	if err == nil {
+		err = CodeOutcomeUnknown
+	}
+	answer := l.failed(err)
+	failed := refusedPart(err, ops)
+	if failed < 0 {
+		request.Fail(answer.Code)
+		return
+	}
+	answers := make([]abi.Answer, len(ops))
+	for i := failed + 1; i < len(answers); i++ {
+		answers[i].Code = abi.RuntimeInconsistency
+	}
+	answers[failed] = answer
+	request.Multi(answers)
+}
+
+// refusedPart is the part of a transaction that the server refused; less than 0 where the connection failed.
+func refusedPart(err error, ops []zk.Op) int {
+	var e *Error
+	if !errors.As(err, &e) || e.Code <= abi.BadHandle {
+		return -1
+	}
+	switch e.Code {
+	case abi.ConnectionLoss, abi.OperationTimeout, abi.SessionExpired, abi.SessionMoved, abi.AuthFailed:
+		return -1
+	}
+	for i, op := range ops {
+		if op.Path() == e.Path {
+			return i
 		}
 	}
-	for i, part := range parts {
-		if part.Operation == abi.RequestCheck {
-			continue
-		}
-		if answers[i] = l.part(part, abi.LentWatch{}); answers[i].Code != 0 {
-			code := answers[i].Code
-			for j := i - 1; j >= 0; j-- {
-				if parts[j].Operation == abi.RequestCreate {
-					l.part(abi.Part{Operation: abi.RequestDelete, Path: answers[j].Path, Version: -1}, abi.LentWatch{})
-				}
-			}
-			return fail(i, code)
-		}
-	}
-	return answers
+	return 0
 }
 
 // await tells what a watch sees.
@@ -359,6 +427,9 @@ func (l *lent) stat(path string, of zk.Stat) abi.Stat {
 }
 
 func (l *lent) ownerOf(path string, owner int64) int64 {
+	if l.told {
+		return owner
+	}
 	if l.made[path] && owner != 0 {
 		l.owner = owner
 	}
@@ -393,6 +464,10 @@ var lentCodes = []struct {
 }
 
 func lentCode(err error) Code {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
 	for _, known := range lentCodes {
 		if ZkErrorEqual(err, known.err) {
 			return known.code

@@ -58,13 +58,13 @@ func WithPatterns(patterns ...string) MutexOption {
 // lease after the last renewal, and a successor waits delay for a holder that did not leave cleanly. The delay belongs to
 // the path: everyone who locks it has to use the same.
 func Strict(lease, delay time.Duration) MutexOption {
-	return func(o *mutexOptions) { o.Lease, o.Delay = lease, delay }
+	return func(o *mutexOptions) { o.Strict = &abi.Strict{Lease: lease, Delay: delay} }
 }
 
 // Persistent lets the lock outlive its owner's session: nobody else gets it until the owner releases it, or somebody
 // releases it who has found the owner dead. The owner believes no longer than lease after the last renewal.
 func Persistent(lease time.Duration) MutexOption {
-	return func(o *mutexOptions) { o.MutexOptions.Persistent = lease }
+	return func(o *mutexOptions) { o.MutexOptions.Persistent = &lease }
 }
 
 func encode(contents map[string]interface{}) (string, error) {
@@ -261,6 +261,29 @@ func (m *Mutex) Lost() <-chan struct{} {
 	m.core.mu.Lock()
 	defer m.core.mu.Unlock()
 	return m.core.lost
+}
+
+// Loss is why a lock is lost, or a pid node.
+type Loss = abi.Loss
+
+// Why a lock is lost.
+const (
+	LossLeaseRanOut  = abi.LeaseRanOut  // Nothing proved in time that it was still held.
+	LossSessionOver  = abi.SessionOver  // Its session was over.
+	LossNodeDeleted  = abi.NodeDeleted  // Its node was deleted.
+	LossClientClosed = abi.ClientClosed // Its connection was closed.
+)
+
+// LossReason is why the present hold, or the last one, was lost; 0 while Lost is not closed.
+func (m *Mutex) LossReason() Loss {
+	m.core.mu.Lock()
+	defer m.core.mu.Unlock()
+	select {
+	case <-m.core.lost:
+		return m.core.why
+	default:
+		return 0
+	}
 }
 
 // Held says whether the lock is held for certain, at this moment.

@@ -123,11 +123,14 @@ func ObtainQueueLock(zconn Conn, zkPath string, wait time.Duration, interrupted 
 		return err
 	}
 	defer link.release()
-	lock, err := link.client.NewQueueLock(path.Dir(zkPath))
+	lock, err := link.client.NewQueueLock(path.Dir(zkPath), abi.QueueLockOptions{})
 	if err != nil {
 		return old(err)
 	}
 	defer lock.Free()
+	if wait < 0 {
+		wait = 0
+	}
 	call := lock.Obtain(path.Base(zkPath), wait)
 	select {
 	case outcome := <-call.Done():
@@ -150,7 +153,11 @@ func CreatePidNode(zconn Conn, zkPath string, contents string, done chan struct{
 	if err != nil {
 		return err
 	}
-	node, err := link.client.NewPidNode(zkPath, []byte(contents), nil, link.pidWait)
+	var options abi.PidNodeOptions
+	if link.pidWait != 0 {
+		options.Wait = &link.pidWait
+	}
+	node, err := link.client.NewPidNode(zkPath, []byte(contents), options)
 	if err == nil {
 		if err = node.Start().Wait(context.Background()).Err; err != nil {
 			node.Free()

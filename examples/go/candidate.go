@@ -5,8 +5,7 @@
 //	go run candidate.go HOST:PORT NAME PATH [SESSION_TIMEOUT_MS LEASE_MS]
 //
 // After a leader that is killed the next one leads once that one's session and lease are over. Each line has the time in
-// seconds, the name, the process and what happens. The session timeout of these packages is always 30 seconds, or the
-// longest that the server grants; it is among the arguments for being the same as in other languages.
+// seconds, the name, the process and what happens.
 package main
 
 import (
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"zkhelper"
+	"zkhelper/zk"
 )
 
 func check(err error) {
@@ -26,20 +26,25 @@ func check(err error) {
 	}
 }
 
+func milliseconds(text string) time.Duration {
+	ms, err := strconv.Atoi(text)
+	check(err)
+	return time.Duration(ms) * time.Millisecond
+}
+
 func main() {
 	if len(os.Args) < 4 {
 		log.Fatal("usage: candidate HOST:PORT NAME PATH [SESSION_TIMEOUT_MS LEASE_MS]")
 	}
-	name, lease := os.Args[2], 10*time.Second
+	name, session, lease := os.Args[2], 10*time.Second, 10*time.Second
 	if len(os.Args) > 5 {
-		ms, err := strconv.Atoi(os.Args[5])
-		check(err)
-		lease = time.Duration(ms) * time.Millisecond
+		session, lease = milliseconds(os.Args[4]), milliseconds(os.Args[5])
 	}
 	say := func(what string) {
 		fmt.Printf("%.3f %s pid=%d %s\n", float64(time.Now().UnixNano())/1e9, name, os.Getpid(), what)
 	}
-	conn, err := zkhelper.ConnectToZk(os.Args[1])
+	ctx := context.Background()
+	conn, err := zkhelper.Dial(ctx, os.Args[1], zk.SessionTimeout(session))
 	check(err)
 	defer conn.Close()
 	// The grace, in which the work of a leader has to end, is half of the lease.
@@ -50,7 +55,7 @@ func main() {
 
 	say("stands")
 	for {
-		term, err := elector.Campaign(context.Background())
+		term, err := elector.Campaign(ctx)
 		check(err)
 		say(fmt.Sprint("leads token=", term.Token()))
 		// The work of a leader, which it does until it is told to stop.

@@ -1,13 +1,16 @@
 //go:build ignore
 
-// Keeps a copy of a node up to date: go run watch.go
+// Keeps a copy of a node up to date, by a watch that stays: go run watch.go [HOST:PORT PATH]
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log"
-	"time"
+	"os"
 
+	"zkhelper"
 	"zkhelper/zk"
 )
 
@@ -18,28 +21,43 @@ func check(err error) {
 }
 
 func main() {
-	conn, _, err := zk.Connect([]string{"embedded"}, 3*time.Second)
+	address, path := "embedded", "/setting"
+	if len(os.Args) == 3 {
+		address, path = os.Args[1], os.Args[2]
+	}
+	ctx := context.Background()
+	conn, err := zkhelper.Dial(ctx, address)
 	check(err)
 	defer conn.Close()
-	_, err = conn.Create("/setting", []byte("0"), zk.FlagEphemeral, zk.WorldACL(zk.PermAll))
+	// Before the first read, so that no change in between is missed.
+	watch, err := conn.AddWatch(ctx, path, zk.WatchPersistent)
 	check(err)
-	go func() {
-		for i := 1; i <= 3; i++ {
-			time.Sleep(50 * time.Millisecond)
-			_, err := conn.Set("/setting", []byte(fmt.Sprint(i)), -1)
-			check(err)
-		}
-	}()
-	for {
-		// Read and watched in one request: no change in between is missed.
-		data, _, events, err := conn.GetW("/setting")
-		check(err)
-		fmt.Printf("the setting is %s\n", data)
-		if string(data) == "3" {
+	defer watch.Close()
+	if address == "embedded" {
+		go change(conn, path)
+	}
+	for event := range watch.Events() {
+		// Each says that something happened, and EventMayHaveMissed that it may have: the node says what there is now.
+		data, stat, err := conn.GetContext(ctx, path)
+		switch {
+		case errors.Is(err, zk.ErrNoNode):
+			fmt.Printf("%v: there is no setting\n", event.Type)
 			return
-		}
-		if event := <-events; event.Err != nil {
-			log.Fatal(event.Err)
+		case err != nil:
+			log.Fatal(err)
+		default:
+			fmt.Printf("%v: the setting is %s, in version %d\n", event.Type, data, stat.Version())
 		}
 	}
+}
+
+// change is what somebody else does.
+func change(conn *zkhelper.MyZkConn, path string) {
+	_, err := conn.Create(path, []byte("0"), 0, zk.WorldACL(zk.PermAll))
+	check(err)
+	for i := 1; i <= 3; i++ {
+		_, err := conn.Set(path, []byte(fmt.Sprint(i)), -1)
+		check(err)
+	}
+	check(conn.Delete(path, -1))
 }

@@ -19,14 +19,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [_, address, name, path, rest @ ..] = &arguments[..] else {
         return Err("usage: candidate HOST:PORT NAME PATH [SESSION_TIMEOUT_MS LEASE_MS]".into());
     };
-    let time =
-        |at: usize| rest.get(at).map_or(Ok(Duration::from_secs(10)), |ms| ms.parse().map(Duration::from_millis));
+    let time = |at: usize| {
+        rest.get(at).map_or(Ok(Duration::from_secs(10)), |ms| ms.parse().map(Duration::from_millis))
+    };
     let (session_timeout, lease) = (time(0)?, time(1)?);
     let client = Client::connect(address, Options { session_timeout, ..Options::default() }).await?;
     // The grace, in which the work of a leader has to end, is half of the lease.
     let description = name.clone();
-    let options =
-        ElectorOptions { lease, grace: Some(lease / 2), description, ..ElectorOptions::default() };
+    let options = ElectorOptions { lease, grace: Some(lease / 2), description, ..ElectorOptions::default() };
     let elector = Elector::new(&client, path, options)?;
 
     say(name, "stands");

@@ -234,6 +234,12 @@ public:
     /// The present session's id; 0 while there is none.
     [[nodiscard]] std::int64_t session_id() const noexcept { return zkh_client_session_id(handle()); }
 
+    /// The session timeout, as the server negotiated it last, or the one that is asked for.
+    [[nodiscard]] std::chrono::milliseconds session_timeout() const noexcept
+    {
+        return std::chrono::milliseconds(zkh_client_session_timeout_ms(handle()));
+    }
+
     /// What another client needs to go on with this session (client_options::reattach()).
     [[nodiscard]] zkh::credentials credentials() const
     {

@@ -9,8 +9,9 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpStream, lookup_host};
 
 /// A byte stream to a server: TCP, or TLS over it.
@@ -18,7 +19,46 @@ trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 
-type Dialling = Pin<Box<dyn Future<Output = io::Result<Box<dyn Transport>>> + Send>>;
+/// TCP without TLS: whoever submits a request may write it too.
+struct Plain {
+    read: OwnedReadHalf,
+    write: Arc<OwnedWriteHalf>,
+}
+
+impl AsyncRead for Plain {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.read).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Plain {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.write.as_ref().as_ref().poll_write_ready(cx))?;
+            match self.write.try_write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A transport, and the end of it on which others than the driver may write, if it has one.
+type Dialled = (Box<dyn Transport>, Option<Arc<OwnedWriteHalf>>);
+
+type Dialling = Pin<Box<dyn Future<Output = io::Result<Dialled>> + Send>>;
 
 /// How much is read at once.
 const READ_SIZE: usize = 64 * 1024;
@@ -50,9 +90,10 @@ impl Driver {
                 Poll::Pending if self.client.with(|logical, _| logical.is_trying()) => return false,
                 // Given up meanwhile.
                 Poll::Pending => {}
-                Poll::Ready(Ok(transport)) => {
+                Poll::Ready(Ok((transport, wire))) => {
                     self.client.with(|logical, now| logical.opened(now));
                     self.transport = Some(transport);
+                    *self.client.wire.lock() = wire;
                 }
                 Poll::Ready(Err(error)) => {
                     self.client.with(|logical, now| {
@@ -120,13 +161,21 @@ impl Driver {
         if self.client.with(|logical, _| logical.wants_transport()) {
             return false;
         }
+        // Before the next one opens: nobody writes its bytes on this one.
+        *self.client.wire.lock() = None;
         self.transport = None;
         true
     }
 
     /// Sleeps until something is due. True if it is due now.
     fn wait(&mut self, cx: &mut Context<'_>) -> bool {
-        let due = self.client.with(|logical, _| logical.next_deadline());
+        // A timer that rings too early is left alone: with each request the next deadline moves on.
+        let due = self.client.with(|logical, _| {
+            let due = logical.next_deadline();
+            let until = self.timer.as_ref().map_or(due, |(until, _)| due.min(*until));
+            *self.client.sleeps_until.lock() = until;
+            until
+        });
         if self.timer.as_ref().is_none_or(|(until, _)| *until != due) {
             self.timer = Some((due, self.client.runtime.sleep_until(due)));
         }
@@ -180,7 +229,7 @@ fn perhaps(error: &io::Error, connector: Option<&Connector>) -> &'static str {
 }
 
 /// Connects to a server by one of its addresses; the time there is goes to them in equal shares.
-async fn dial(attempt: Attempt, connector: Option<Connector>) -> io::Result<Box<dyn Transport>> {
+async fn dial(attempt: Attempt, connector: Option<Connector>) -> io::Result<Dialled> {
     let Attempt { host, deadline } = attempt;
     let mut addresses: Vec<_> = lookup_host((host.name.as_str(), host.port)).await?.collect();
     addresses.reverse();
@@ -193,12 +242,17 @@ async fn dial(attempt: Attempt, connector: Option<Connector>) -> io::Result<Box<
         let opening = async {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
-            let Some(connector) = &connector else { return Ok(Box::new(stream) as Box<dyn Transport>) };
+            let Some(connector) = &connector else {
+                let (read, write) = stream.into_split();
+                let write = Arc::new(write);
+                let plain = Plain { read, write: Arc::clone(&write) };
+                return Ok((Box::new(plain) as Box<dyn Transport>, Some(write)));
+            };
             reached = true;
-            Ok(Box::new(connector.secure(&host, stream).await?))
+            Ok((Box::new(connector.secure(&host, stream).await?) as Box<dyn Transport>, None))
         };
         let failed = match tokio::time::timeout(share, opening).await {
-            Ok(Ok(transport)) => return Ok(transport),
+            Ok(Ok(dialled)) => return Ok(dialled),
             Ok(Err(e)) => e,
             Err(_) if reached => io::Error::new(io::ErrorKind::TimedOut, UNANSWERED),
             Err(_) => io::Error::new(io::ErrorKind::TimedOut, "no answer to the connection request"),

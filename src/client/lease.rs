@@ -57,7 +57,6 @@ impl Proof {
     }
 
     /// A new connection, of which it is not known when its connect request was sent.
-    #[cfg_attr(not(feature = "capi"), allow(dead_code))]
     pub(crate) fn reconnected(&mut self) {
         self.connect = None;
         self.first.clear();

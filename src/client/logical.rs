@@ -19,6 +19,8 @@ use tokio::sync::{mpsc, oneshot};
 /// How many requests may be under way at once: enough to keep any network busy, few enough that the
 /// answers, which may be long lists, do not pile up at the server.
 const WINDOW: usize = 512;
+/// So many requests are what one caller has under way, who sends them at once.
+const QUIET: usize = 4;
 /// How many bytes may wait to be written before further requests wait themselves.
 const MAX_OUTPUT: usize = 1 << 20;
 /// The first pause between two rounds over the servers.
@@ -164,6 +166,7 @@ impl Logical {
             timeout: self.session.timeout(),
             last_heard: self.session.last_heard(),
             valid_until: self.session.valid_until(self.options.clock_drift),
+            zxid: self.session.last_zxid(),
             without_lease: false,
         }
     }
@@ -533,6 +536,14 @@ impl Logical {
 
     pub(crate) fn output(&self) -> &[u8] {
         self.session.output()
+    }
+
+    /// Whether it is connected and has little under way.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.session.is_up()
+            && self.closing.is_none()
+            && self.session.in_flight() <= QUIET
+            && self.queue.is_empty()
     }
 
     pub(crate) fn wrote(&mut self, now: Time, n: usize) {

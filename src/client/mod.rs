@@ -68,10 +68,12 @@ use crate::zk::{Answer, BoxFuture, OpOptions, Reply, SessionView, Watch, WatchEv
 use driver::Driver;
 use logical::{Logical, NewWatch};
 use runtime::{IoThread, Runtime};
+use std::cell::Cell;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Duration;
 use tls::Connector;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
 
 /// A connection to ZooKeeper: one session at a time, a new one after each that is lost.
@@ -97,6 +99,10 @@ pub(crate) struct Inner {
     logical: Mutex<Logical>,
     runtime: Box<dyn Runtime>,
     driver: Mutex<Option<Waker>>,
+    /// Where others than the driver may write, with `logical` locked; it belongs to the present connection.
+    wire: Mutex<Option<Arc<OwnedWriteHalf>>>,
+    /// When the driver looks again by itself; changed with `logical` locked.
+    sleeps_until: Mutex<Time>,
     me: Weak<Inner>,
     chroot: String,
     /// The process that made it. In a child that was forked from it no thread drives it, and a lock may
@@ -124,6 +130,8 @@ impl Inner {
             logical: Mutex::new(logical),
             runtime,
             driver: Mutex::new(None),
+            wire: Mutex::new(None),
+            sleeps_until: Mutex::new(Time::default()),
             me: me.clone(),
             chroot: address.chroot,
             process,
@@ -156,10 +164,47 @@ impl Inner {
     /// The same, from outside the driver, which then looks at what is to be done.
     fn with_driver<R>(&self, work: impl FnOnce(&mut Logical, Time) -> R) -> R {
         let result = self.with(work);
+        if !self.is_corked() {
+            self.stir();
+        }
+        result
+    }
+
+    /// Sees to it that what is due is done.
+    fn stir(&self) {
+        if !runtime::is_io_thread() && self.write_here() {
+            return;
+        }
         if let Some(waker) = self.driver.lock().as_ref() {
             waker.wake_by_ref();
         }
-        result
+    }
+
+    /// Writes in this thread what is to be written, where that is little: waking the IO thread for it would take
+    /// longer. On a busy connection that thread is up anyway, and sends what comes from many in one piece. True if
+    /// nothing is left for the driver to do.
+    fn write_here(&self) -> bool {
+        self.with(|logical, now| {
+            let wire = self.wire.lock();
+            let Some(wire) = wire.as_ref().filter(|_| logical.is_quiet()) else { return false };
+            while !logical.output().is_empty() {
+                match wire.try_write(logical.output()) {
+                    Ok(n) if n > 0 => logical.wrote(now, n),
+                    // Also what is wrong with it is for the driver to find.
+                    _ => return false,
+                }
+            }
+            logical.next_deadline() >= *self.sleeps_until.lock()
+        })
+    }
+
+    /// Whether this thread is about to submit more: see [`Shared::begin`].
+    fn is_corked(&self) -> bool {
+        CORKED.try_with(|corked| corked.get() == Some(self.number())).unwrap_or(false)
+    }
+
+    fn number(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     fn driven_by(&self, waker: &Waker) {
@@ -186,6 +231,32 @@ impl Inner {
                 }
                 (reply, None)
             }
+        }
+    }
+}
+
+thread_local! {
+    /// The client to which this thread is about to submit more requests, which are to leave together.
+    static CORKED: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// Holds back what this thread submits to a client until this is dropped.
+struct Cork<'a> {
+    inner: &'a Inner,
+    before: Option<usize>,
+}
+
+impl<'a> Cork<'a> {
+    fn new(inner: &'a Inner) -> Self {
+        Self { inner, before: CORKED.replace(Some(inner.number())) }
+    }
+}
+
+impl Drop for Cork<'_> {
+    fn drop(&mut self) {
+        CORKED.set(self.before);
+        if !self.inner.is_corked() {
+            self.inner.stir();
         }
     }
 }
@@ -268,6 +339,11 @@ impl Zk for Shared {
         self.inner.runtime.spawn(task);
     }
 
+    fn begin(&self, task: BoxFuture<()>) {
+        let _cork = Cork::new(&self.inner);
+        self.inner.runtime.begin(task);
+    }
+
     fn random(&self) -> u64 {
         self.inner.runtime.random()
     }
@@ -321,7 +397,7 @@ impl Client {
 
     /// A client over a connection that is somebody else's. Locks and elections run over it; what needs a
     /// session of our own ends with [`Code::UNSUPPORTED`]: credentials, watches that stay, whom the server takes it for.
-    /// `renew_interval` is as in [`Options`].
+    /// `renew_interval` is as in [`Options`]. For a connection that has no transactions see [`crate::Stepwise`].
     pub fn lent(zk: Arc<dyn Zk>, renew_interval: Option<Duration>) -> Self {
         Self { zk, shared: None, keeper: Arc::new(Keeper::new(renew_interval)) }
     }

@@ -2,10 +2,13 @@
 
 use super::process;
 use crate::error::{Code, Error, Result};
+use crate::sync::Mutex;
 use crate::time::Time;
 use crate::zk::BoxFuture;
 use nix::sys::signal::{SigSet, SigmaskHow};
-use std::sync::{OnceLock, mpsc};
+use std::cell::Cell;
+use std::sync::{Arc, OnceLock, mpsc};
+use std::task::{Context, Wake, Waker};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
@@ -15,6 +18,10 @@ pub(crate) trait Runtime: Send + Sync {
     fn now(&self) -> Time;
     fn sleep_until(&self, until: Time) -> BoxFuture<()>;
     fn spawn(&self, task: BoxFuture<()>);
+    /// Runs a task to its end, and may begin with it in this thread.
+    fn begin(&self, task: BoxFuture<()>) {
+        self.spawn(task);
+    }
     fn random(&self) -> u64;
 }
 
@@ -47,11 +54,75 @@ impl IoThread {
                     return;
                 }
             };
+            IS_IO_THREAD.set(true);
             if ready.send(Ok(Self(runtime.handle().clone()))).is_ok() {
                 runtime.block_on(std::future::pending::<()>());
             }
         })?;
         started.recv().map_err(std::io::Error::other)?
+    }
+}
+
+thread_local! {
+    static IS_IO_THREAD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this is the IO thread.
+pub(crate) fn is_io_thread() -> bool {
+    IS_IO_THREAD.try_with(Cell::get).unwrap_or(false)
+}
+
+/// A task that was begun in a thread of the program's: it goes on, on the IO thread, once it is woken. So no thread is
+/// woken only to find that the task waits for a server.
+struct Begun {
+    io: Handle,
+    stage: Mutex<Stage>,
+}
+
+enum Stage {
+    /// It is being polled for the first time; whether it was woken meanwhile.
+    First {
+        woken: bool,
+    },
+    Waiting(BoxFuture<()>),
+    /// It is over, or a task of the IO thread's like every other.
+    Gone,
+}
+
+impl Begun {
+    fn begin(io: Handle, mut task: BoxFuture<()>) {
+        let begun = Arc::new(Self { io, stage: Mutex::new(Stage::First { woken: false }) });
+        let waker = Waker::from(Arc::clone(&begun));
+        if task.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
+            return;
+        }
+        let mut stage = begun.stage.lock();
+        match *stage {
+            Stage::First { woken: false } => *stage = Stage::Waiting(task),
+            _ => {
+                *stage = Stage::Gone;
+                drop(stage);
+                drop(begun.io.spawn(task));
+            }
+        }
+    }
+}
+
+impl Wake for Begun {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let mut stage = self.stage.lock();
+        match std::mem::replace(&mut *stage, Stage::Gone) {
+            Stage::First { .. } => *stage = Stage::First { woken: true },
+            Stage::Waiting(task) => {
+                drop(stage);
+                drop(self.io.spawn(task));
+            }
+            Stage::Gone => {}
+        }
     }
 }
 
@@ -91,6 +162,14 @@ impl Runtime for IoThread {
 
     fn spawn(&self, task: BoxFuture<()>) {
         drop(self.0.spawn(task));
+    }
+
+    fn begin(&self, task: BoxFuture<()>) {
+        if is_io_thread() {
+            self.spawn(task);
+        } else {
+            Begun::begin(self.0.clone(), task);
+        }
     }
 
     fn random(&self) -> u64 {

@@ -307,6 +307,16 @@ pub extern "C" fn zkh_client_session_id(client: zkh_client) -> i64 {
     value(|| Ok(handles::get::<ClientHandle>(client.id)?.client.session().id))
 }
 
+/// The session timeout in milliseconds, as the server negotiated it last, or the one that is asked for before the first
+/// session; 0 where the handle is dead. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn zkh_client_session_timeout_ms(client: zkh_client) -> i64 {
+    value(|| {
+        let timeout = handles::get::<ClientHandle>(client.id)?.client.session().timeout;
+        Ok(i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX))
+    })
+}
+
 /// Gives what another client, also of another process, needs to attach to the present session
 /// (`zkh_client_options_set_reattach`): its id, its password and the last transaction that was seen. `*len`
 /// takes the password's length in bytes, which is 16; `*session_id` is 0 while there is no session. The password is a secret. A

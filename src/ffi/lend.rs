@@ -3,7 +3,7 @@
 use super::boundary::{UserData, bad_argument, logged, out, status};
 use super::call::{
     ZKH_REQUEST_CHILDREN, ZKH_REQUEST_CREATE, ZKH_REQUEST_DELETE, ZKH_REQUEST_EXISTS, ZKH_REQUEST_GET,
-    ZKH_REQUEST_SYNC, zkh_call, zkh_request,
+    ZKH_REQUEST_MULTI, ZKH_REQUEST_SYNC, zkh_call, zkh_request,
 };
 use super::client::{
     ClientHandle, ZKH_STATE_CLOSED, ZKH_STATE_CONNECTED, ZKH_STATE_LOST, ZKH_STATE_SUSPENDED, zkh_client,
@@ -16,7 +16,9 @@ use super::op::zkh_destroy_fn;
 use super::options::{client_options, zkh_client_options};
 use crate::client::{Client, State};
 use crate::error::Result;
+use crate::stepwise::Stepwise;
 use crate::sync::Mutex;
+use crate::zk::Zk;
 use std::ffi::c_void;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +40,14 @@ pub type zkh_lend_fn =
     Option<unsafe extern "C" fn(user_data: *mut c_void, call: zkh_call, request: *const zkh_request)>;
 
 #[derive(Default)]
-pub(super) struct Lend(Mutex<Table>);
+pub(super) struct Lend(Mutex<Offer>);
+
+/// What the program offers.
+#[derive(Default, Clone)]
+struct Offer {
+    table: Table,
+    stepwise: bool,
+}
 
 /// Makes an empty table. `*lend` is null on failure; otherwise the caller frees it.
 /// Any thread. Errors: ZKH_BAD_ARGUMENT, ZKH_OUT_OF_RESOURCES.
@@ -69,15 +78,34 @@ pub unsafe extern "C" fn zkh_lend_set(
         if !(ZKH_REQUEST_CREATE..=ZKH_REQUEST_SYNC).contains(&operation) {
             return Err(bad_argument(format!("operation is {operation}: it must be one of ZKH_REQUEST_…")));
         }
-        let mut table = handle.0.lock();
+        let mut offer = handle.0.lock();
         match callback {
-            Some(callback) => drop(table.insert(operation, callback)),
-            None => drop(table.remove(&operation)),
+            Some(callback) => drop(offer.table.insert(operation, callback)),
+            None => drop(offer.table.remove(&operation)),
         }
         Ok(())
     };
     // SAFETY: `err` is null or a place for a pointer.
     unsafe { status("zkh_lend_set", err, body) }
+}
+
+/// Whether transactions are done step by step (`stepwise` is true) where ZKH_REQUEST_MULTI is not set, so that elections,
+/// strict and persistent locks run too: their checks become reads, and their changes follow one by one. That is weaker than
+/// a transaction, since others may come in between: a lock is then as certain as the reads of the program's
+/// connection are, and what docs/lent.md says of it. Default: false, which refuses them.
+/// Any thread. Errors: ZKH_BAD_HANDLE, ZKH_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_lend_set_stepwise(
+    lend: zkh_lend,
+    stepwise: bool,
+    err: *mut *mut zkh_error,
+) -> zkh_status {
+    let body = || {
+        handles::get::<Lend>(lend.id)?.0.lock().stepwise = stepwise;
+        Ok(())
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_lend_set_stepwise", err, body) }
 }
 
 /// Frees a table; null is left alone. Any thread. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
@@ -98,7 +126,7 @@ pub extern "C" fn zkh_lend_free(lend: zkh_lend) -> zkh_status {
 /// nothing more is asked of the program then.
 /// Create, delete, exists, get and children must be set. Without ZKH_REQUEST_MULTI nothing can be proven of
 /// locks: they are believed until the connection goes, `zkh_mutex_valid_ms` is -1, and strict and persistent locks
-/// are refused. What needs an operation that is not set ends with ZKH_UNSUPPORTED, which is logged once; so do
+/// are refused, unless `zkh_lend_set_stepwise` asked for a stand-in. What needs an operation that is not set ends with ZKH_UNSUPPORTED, which is logged once; so do
 /// credentials, access control lists of nodes that are there, persistent watches and several reads in one request.
 /// `user_data` is destroyed by `destroy`, which may be null, on the callbacks' thread and behind the last of them, once
 /// the client and its mutexes are freed.
@@ -116,7 +144,7 @@ pub unsafe extern "C" fn zkh_client_lend(
     let body = || {
         // SAFETY: null, or a place for a handle.
         let place = unsafe { out(client, "client") }?;
-        let table = handles::get::<Lend>(lend.id)?.0.lock().clone();
+        let Offer { table, stepwise } = handles::get::<Lend>(lend.id)?.0.lock().clone();
         // SAFETY: null, or a handle of the caller's.
         let options = unsafe { client_options(options) }?;
         for (operation, name) in [
@@ -131,8 +159,10 @@ pub unsafe extern "C" fn zkh_client_lend(
             }
         }
         let interval = options.renew_interval;
+        let stepwise = stepwise && !table.contains_key(&ZKH_REQUEST_MULTI);
         let lent = Lent::new(table, user, options)?;
-        let handle = ClientHandle::lent(Client::lent(lent.clone(), interval), lent);
+        let zk: Arc<dyn Zk> = if stepwise { Arc::new(Stepwise::over(lent.clone())) } else { lent.clone() };
+        let handle = ClientHandle::lent(Client::lent(zk, interval), lent);
         place.set(zkh_client { id: handles::insert(Arc::new(handle))? });
         Ok(())
     };

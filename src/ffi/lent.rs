@@ -383,6 +383,7 @@ impl Zk for Lent {
             timeout: link.timeout,
             last_heard: link.last_heard,
             valid_until: link.proof.proven().map(|proven| proven + safe),
+            zxid: 0,
             without_lease: !self.table.contains_key(&super::call::ZKH_REQUEST_MULTI),
         }
     }

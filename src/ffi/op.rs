@@ -183,7 +183,7 @@ impl On<'_> {
         let (work, closed) = (work(cancel), self.gate.closed());
         let (doing, path) = (self.doing, self.path.map(str::to_owned));
         let mut delivery = Delivery(Some(done));
-        self.zk.spawn(Box::pin(async move {
+        self.zk.begin(Box::pin(async move {
             let outcome = tokio::select! {
                 biased;
                 () = closed => Err(freed()),

@@ -13,6 +13,7 @@
 use super::node::{LockNode, is_passing, step};
 use super::persistent;
 use super::revocation;
+use super::seat::Seats;
 use crate::client::{State, StateEvent};
 use crate::error::{Code, Error};
 use crate::mutant::{Mutant, mutated};
@@ -239,6 +240,8 @@ impl Kept {
 #[derive(Default)]
 pub struct Keeper {
     state: Locked<Nodes>,
+    /// The client's places in queues.
+    pub(super) seats: Arc<Seats>,
     /// Something is to be done before the keeper wakes by itself.
     urgent: Arc<Notify>,
     interval: Option<Duration>,

@@ -25,5 +25,6 @@ mod persistent;
 pub mod pid_node;
 pub mod queue_lock;
 mod revocation;
+mod seat;
 pub mod tree;
 mod window;

@@ -168,12 +168,14 @@ pub(super) async fn remove_companion(zk: Arc<dyn Zk>, companion: String, session
 
 async fn try_remove_companion(zk: &Arc<dyn Zk>, companion: &str, session: i64, data: &[u8]) -> Result<()> {
     let parent = path::parent(companion).unwrap_or("/");
-    let barrier = super::node::barrier(zk, parent, session);
+    let barrier = (!mutated(Mutant::CompanionByOldLook)).then(|| super::node::barrier(zk, parent, session));
     let look = zk.get(companion, super::node::step(zk, session));
-    match barrier.await {
-        // A lent connection without transactions: what is seen next may be old.
-        Err(error) if error.code() != Code::UNSUPPORTED => return Err(error),
-        _ => {}
+    if let Some(barrier) = barrier {
+        match barrier.await {
+            // A lent connection without transactions: what is seen next may be old.
+            Err(error) if error.code() != Code::UNSUPPORTED => return Err(error),
+            _ => {}
+        }
     }
     match look.await? {
         (found, stat) if stat.ephemeral_owner == session && found == data => {

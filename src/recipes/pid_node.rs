@@ -113,7 +113,8 @@ impl PidNode {
     ///
     /// [`Code::NODE_EXISTS`] if somebody else's node stood in the way for as long as [`PidNodeOptions::wait`], or one of this very session
     /// that is another handle's; [`Code::NOT_SENT`] if no server can be reached, and the server's own, such as
-    /// [`Code::NO_NODE`]. Dropping the future ends it, and no node stays.
+    /// [`Code::NO_NODE`]. Dropping the future ends it, and no node stays. Whoever drops one, or its
+    /// creation, and at once makes another of the same path by the same client, may find the first in the way.
     ///
     /// ```no_run
     /// # async fn example(client: &zkhelper::Client) -> zkhelper::Result<()> {
@@ -199,6 +200,21 @@ impl PidNode {
 impl fmt::Debug for PidNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PidNode").field("path", &self.inner.path).field("there", &self.is_there()).finish()
+    }
+}
+
+/// Our node may be there: made by a request that was not answered.
+#[derive(Clone, Copy)]
+struct Doubt {
+    session: i64,
+    /// It got a greater number than this. What has a lesser one is an earlier handle's, which is about to remove it.
+    since: i64,
+}
+
+impl Doubt {
+    fn covers(self, stat: &Stat, session: i64) -> bool {
+        let after = stat.czxid > self.since || mutated(Mutant::AnyPidNodeOfSession);
+        self.session == session && stat.ephemeral_owner == session && after
     }
 }
 
@@ -298,12 +314,12 @@ impl Inner {
         status.last = Some(event);
     }
 
-    /// Makes the node. `doubt` is the session on which it may have been made without an answer. Only the `first` time
+    /// Makes the node. `doubt` says whether it may have been made without an answer. Only the `first` time
     /// may it take the place of another's.
     async fn make(
         &self,
         closed: &mut Closed,
-        doubt: &mut Option<i64>,
+        doubt: &mut Option<Doubt>,
         first: bool,
     ) -> Result<LockNode, Setback> {
         let mut standing = Standing { first, until: None, replaced: 0 };
@@ -312,10 +328,11 @@ impl Inner {
             // The first time somebody waits for the answer.
             let patience = if first { self.zk.now() + self.zk.session().timeout * 2 } else { Time::NEVER };
             let session = closed.or(self.zk.connected(patience)).await.ok_or(Setback::Closed)??;
-            if doubt.is_some_and(|on| on != session) {
+            if doubt.is_some_and(|doubt| doubt.session != session) {
                 // It went with its session.
                 *doubt = None;
             }
+            let since = self.zk.session().zxid;
             let mut creation = self.zk.submit(self.creation(), step(&self.zk, session));
             let outcome = match closed.or(&mut creation).await {
                 Some(outcome) => outcome,
@@ -331,7 +348,7 @@ impl Inner {
                 Err(error) => error,
             };
             match error.code() {
-                Code::OUTCOME_UNKNOWN => *doubt = Some(session),
+                Code::OUTCOME_UNKNOWN => _ = doubt.get_or_insert(Doubt { session, since }),
                 Code::SESSION_EXPIRED => {}
                 Code::NODE_EXISTS => {
                     let found = self.make_way(closed, doubt, session, &mut standing).await?;
@@ -362,7 +379,7 @@ impl Inner {
     async fn make_way(
         &self,
         closed: &mut Closed,
-        doubt: &mut Option<i64>,
+        doubt: &mut Option<Doubt>,
         session: i64,
         standing: &mut Standing,
     ) -> Result<Option<Stat>, Setback> {
@@ -374,7 +391,7 @@ impl Inner {
             Err(error) => return Err(error.into()),
         };
         let owner = stat.ephemeral_owner;
-        if owner == session && *doubt == Some(session) {
+        if doubt.is_some_and(|doubt| doubt.covers(&stat, session)) {
             *doubt = None;
             return Ok(Some(stat));
         }
@@ -419,7 +436,7 @@ impl Inner {
         closed: &mut Closed,
         stat: &Stat,
         session: i64,
-        doubt: &mut Option<i64>,
+        doubt: &mut Option<Doubt>,
         standing: &mut Standing,
     ) -> Result<(), Setback> {
         let mut claim = None;
@@ -457,16 +474,18 @@ impl Inner {
             },
         ];
         ops.extend(claim.as_ref().and_then(Claim::deletion));
+        let since = self.zk.session().zxid;
+        let mut doubted = || _ = doubt.get_or_insert(Doubt { session, since });
         log::warn!("pid node {:?}: taken over from session {:#x}", self.path, stat.ephemeral_owner);
         match self.zk.multi(ops, step(&self.zk, session)).await {
             // Without its status: the creation that follows finds it, and it is known to be ours.
             Ok(_) => {
-                *doubt = Some(session);
+                doubted();
                 if let Some(claim) = claim {
                     claim.spent();
                 }
             }
-            Err(error) if error.code() == Code::OUTCOME_UNKNOWN => *doubt = Some(session),
+            Err(error) if error.code() == Code::OUTCOME_UNKNOWN => doubted(),
             Err(error) if is_passing(&error) => {}
             Err(error)
                 if matches!(
@@ -523,8 +542,9 @@ impl Inner {
     }
 
     /// Removes the node that may have been made without an answer.
-    async fn forget(&self, doubt: Option<i64>) -> Removal {
-        let Some(session) = doubt else { return Removal::Gone };
+    async fn forget(&self, doubt: Option<Doubt>) -> Removal {
+        let Some(doubt) = doubt else { return Removal::Gone };
+        let session = doubt.session;
         let mut pause = Pause::up_to(MAX_PAUSE);
         loop {
             // Whether it was made is decided only behind a transaction of the same session.
@@ -535,7 +555,7 @@ impl Inner {
                 Err(error) => Err(error),
             };
             match seen {
-                Ok(Some(stat)) if stat.ephemeral_owner == session => {
+                Ok(Some(stat)) if doubt.covers(&stat, session) => {
                     let node = LockNode::plain(&self.path, &stat, session);
                     return node::remove(Arc::clone(&self.zk), node, false).await;
                 }

@@ -24,6 +24,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct under_way *all;
 static atomic_int asked[ZKH_REQUEST_CHECK + 1], ends;
 static atomic_bool mute, loses_creates;
+static bool stepwise;
 
 static inline void answered_here(void *user_data, zkh_status status, const zkh_result *result, const zkh_error *error)
 {
@@ -191,6 +192,7 @@ static inline zkh_lend table(bool with_multi)
     for (int32_t operation = ZKH_REQUEST_CREATE; operation <= ZKH_REQUEST_SYNC; operation++)
         if (with_multi || operation != ZKH_REQUEST_MULTI)
             OK(zkh_lend_set(lend, operation, lends, &err));
+    OK(zkh_lend_set_stepwise(lend, stepwise, &err));
     return lend;
 }
 

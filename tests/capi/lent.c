@@ -135,6 +135,60 @@ static void without_transactions(void)
     end();
 }
 
+/* Without transactions, but with stand-ins for them: strict and persistent locks and elections run too, and nothing but
+ * single operations is asked for. */
+static void step_by_step(void)
+{
+    zkh_client own = {0};
+    zkh_mutex kinds[3] = {{0}}, there = {0};
+    zkh_elector elector = {0};
+    zkh_multi multi = {0};
+    zkh_mutex_options options[3] = {{0}};
+    zkh_result *r = NULL;
+    stepwise = true;
+    begin(false, 15000);
+    connected();
+    int transactions = atomic_load(&asked[ZKH_REQUEST_MULTI]);
+    OK(zkh_client_connect(address, NULL, &own, &err));
+    for (int i = 0; i < 3; i++) {
+        const char *path = i == 0 ? "/lent/step" : i == 1 ? "/lent/step-strict" : "/lent/step-persistent";
+        OK(zkh_mutex_options_new(&options[i], &err));
+        if (i == 1)
+            OK(zkh_mutex_options_set_strict(options[i], 5000, 5000, &err));
+        if (i == 2)
+            OK(zkh_mutex_options_set_persistent(options[i], 5000, &err));
+        OK(zkh_mutex_new(client, path, &options[i], &kinds[i], &err));
+        OK(zkh_mutex_new(own, path, &options[i], &there, &err));
+        OK(zkh_mutex_lock(kinds[i], -1, NULL, &err));
+        int64_t valid = zkh_mutex_valid_ms(kinds[i]);
+        CHECK(zkh_mutex_is_held(kinds[i]) && valid > 0 && valid <= 10000);
+        FAILS(zkh_mutex_lock(there, 0, NULL, &err), ZKH_TIMEOUT, path);
+        OK(zkh_mutex_unlock(kinds[i], &err));
+        OK(zkh_mutex_lock(there, 0, NULL, &err));
+        OK(zkh_mutex_unlock(there, &err));
+        CHECK(zkh_mutex_free(kinds[i]) == ZKH_OK && zkh_mutex_free(there) == ZKH_OK);
+        CHECK(zkh_mutex_options_free(options[i]) == ZKH_OK);
+    }
+    OK(zkh_elector_new(client, "/lent/step-election", NULL, &elector, &err));
+    CHECK(zkh_elector_free(elector) == ZKH_OK);
+
+    /* A transaction of the program's own. */
+    OK(zkh_multi_new(&multi, &err));
+    OK(zkh_multi_create(multi, "/lent/step/first", NULL, 0, ZKH_CREATE_PERSISTENT, 0, NULL, &err));
+    OK(zkh_multi_create(multi, "/lent/step/first", NULL, 0, ZKH_CREATE_PERSISTENT, 0, NULL, &err));
+    FAILS(zkh_multi_commit(client, multi, &r, &err), ZKH_NODE_EXISTS, "operation 2 of 2");
+    CHECK(zkh_multi_free(multi) == ZKH_OK);
+    OK(zkh_client_exists(own, "/lent/step/first", &r, &err));
+    CHECK(!zkh_result_exists(r));
+    zkh_result_free(r);
+    CHECK(atomic_load(&asked[ZKH_REQUEST_MULTI]) == transactions);
+    FAILS(zkh_lend_set_stepwise((zkh_lend){0}, true, &err), ZKH_BAD_HANDLE, "is null");
+    OK(zkh_client_close(own, -1, &err));
+    CHECK(zkh_client_free(own) == ZKH_OK);
+    stepwise = false;
+    end();
+}
+
 /* What the program does not answer, or answers wrongly, twice or too late. */
 static void answers(void)
 {
@@ -206,7 +260,7 @@ static void answers(void)
     CHECK(await(&gone) == ZKH_CLOSED);
     CHECK(zkh_client_free(patient) == ZKH_OK);
     atomic_store(&mute, false);
-    while (atomic_load(&ends) < 3)
+    while (atomic_load(&ends) < 4)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     end();
 }
@@ -265,6 +319,7 @@ int main(int argc, char **argv)
     address = argv[1];
     locks();
     without_transactions();
+    step_by_step();
     answers();
     watches_and_refusals();
     printf("the lent connection carried them\n");

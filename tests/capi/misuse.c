@@ -42,6 +42,7 @@ static void refused_handles(zkh_client client, zkh_mutex mutex)
     FAILS(zkh_mutex_new(no_client, "/a", NULL, &out, &err), ZKH_BAD_HANDLE, "is null");
     CHECK(out.id == 0);
     CHECK(zkh_mutex_token(no_mutex) == 0 && !zkh_mutex_is_held(no_mutex) && zkh_client_state(no_client) == 0);
+    CHECK(zkh_client_session_timeout_ms(no_client) == 0);
     CHECK(zkh_client_session_id(no_client) == 0 && zkh_mutex_path(no_mutex, NULL, 0) == 0);
     char buffer[8] = "unused";
     CHECK(zkh_mutex_path(no_mutex, buffer, sizeof buffer) == 0 && buffer[0] == 0);

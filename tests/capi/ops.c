@@ -448,6 +448,7 @@ static void reattached(const char *address)
     OK(zkh_client_options_set_reattach(options, id, password, len, zxid, &err));
     OK(zkh_client_connect(address, &options, &second, &err));
     CHECK(zkh_client_session_id(second) == id);
+    CHECK(zkh_client_session_timeout_ms(second) > 0);
     OK(zkh_client_get(second, at("attached"), &r, &err));
     zkh_stat stat;
     CHECK(zkh_result_stat(r, &stat) && stat.ephemeral_owner == id);

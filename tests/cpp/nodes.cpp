@@ -189,6 +189,7 @@ static void states(const std::string &address)
     CHECK(credentials.session_id == client.session_id() && credentials.password.size() == 16);
     const zkh::client next(address, zkh::client_options().reattach(credentials).max_backoff(5s));
     CHECK(next.session_id() == credentials.session_id);
+    CHECK(next.session_timeout() > 0ms);
     box<bool> closed;
     next.close_async(5s, [&](zkh::outcome<void> ended) { closed.put(bool(ended)); });
     CHECK(closed.next());

@@ -18,6 +18,7 @@ mod network;
 mod pids;
 mod queues;
 mod recipe;
+mod regressions;
 mod schedule;
 mod shrink;
 mod sim;
@@ -72,7 +73,7 @@ fn story(schedule: &Schedule) -> Outcome {
 
 /// Tells what a failing seed comes to at the shortest, and fails.
 fn fail(seed: u64, outcome: &Outcome) -> ! {
-    let (least, _) = shrink::shrink(seed);
+    let (least, _) = shrink::shrink(&Schedule::of(seed));
     let told = story(&least);
     let skip = if number("ZKHELPER_SEED").is_some() { 0 } else { told.story.len().saturating_sub(300) };
     println!("seed {seed}, shrunk (turns {}):", least.salt);
@@ -187,7 +188,7 @@ fn a_failing_seed_is_shrunk_and_its_promise_stays_broken() {
     let broken = |seed| sim::run(&Schedule::of(seed), false);
     let found = (1..100).map(|seed| (seed, broken(seed))).find(|(_, outcome)| !outcome.violations.is_empty());
     let (seed, whole) = found.expect("a seed that finds it");
-    let (least, shrunk) = shrink::shrink(seed);
+    let (least, shrunk) = shrink::shrink(&Schedule::of(seed));
     let again = sim::run(&least, true);
     mutate(None);
     assert_eq!(shrunk.violations[0].promise, whole.violations[0].promise);
@@ -195,12 +196,34 @@ fn a_failing_seed_is_shrunk_and_its_promise_stays_broken() {
     assert!(shrunk.faults <= whole.faults && !least.without.is_empty(), "{least:?}");
 }
 
+#[test]
+fn what_was_mended_stays_mended() {
+    for it in regressions::ALL {
+        let schedule = it.schedule();
+        let run = |mutant| {
+            mutate(mutant);
+            let outcome = sim::run(&schedule, false);
+            mutate(None);
+            outcome.violations.first().map(|violation| violation.promise)
+        };
+        assert_eq!(run(None), None, "seed {}: {}", it.seed, it.what);
+        assert_eq!(
+            run(Some(it.mutant)),
+            Some(it.promise),
+            "seed {} with the error back: {}",
+            it.seed,
+            it.what
+        );
+    }
+}
+
 /// What is not on the stage: a parent that a server removes because it is an empty container
 /// (tests/scenarios/lease.rs has that); a reset waits by itself.
 const ELSEWHERE: [Mutant; 1] = [Mutant::ParentAlwaysFirst];
 
 /// Those that take more schedules than there is time for each time; `ZKHELPER_MUTANT_SEEDS` tries them too.
-const RARE: [Mutant; 3] = [Mutant::DeletesByName, Mutant::SyncProves, Mutant::AnyCompanion];
+const RARE: [Mutant; 4] =
+    [Mutant::DeletesByName, Mutant::SyncProves, Mutant::AnyCompanion, Mutant::CompanionByOldLook];
 
 #[test]
 fn every_mutant_is_found() {

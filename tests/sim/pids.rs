@@ -21,6 +21,8 @@ enum Note {
     Event(PidEvent),
     /// It was made, as its owner heard.
     Made,
+    /// It was dropped, or its creation was given up.
+    Dropped,
     Closed(Result<(), (Code, String)>),
     Failed {
         code: Code,
@@ -65,7 +67,10 @@ impl Script {
             let made = tokio::select! {
                 biased;
                 made = create => made,
-                () = self.world.after_steps(patience) => continue,
+                () = self.world.after_steps(patience) => {
+                    self.note(Note::Dropped);
+                    continue;
+                }
             };
             match made {
                 Ok(node) => self.keep(node).await,
@@ -98,6 +103,7 @@ impl Script {
         }
         if self.world.random_below(3) == 0 {
             drop(node);
+            self.note(Note::Dropped);
         } else {
             let outcome = node.close().await;
             self.note(Note::Closed(outcome.map_err(|error| (error.code(), error.to_string()))));
@@ -110,6 +116,8 @@ struct Handle {
     script: Option<usize>,
     /// The node that it made last: czxid and session.
     made: Option<(i64, i64)>,
+    /// A creation was dropped that was not answered: what it made has the number of the next one's time.
+    dropped: bool,
 }
 
 pub struct Pids {
@@ -154,6 +162,7 @@ impl Pids {
         let there = stage.ensemble.truth.nodes.get(PATH).map(|node| (node.czxid, node.owner));
         match note {
             Note::Made => stage.outcome.grants += 1,
+            Note::Dropped => self.handles[handle].dropped = true,
             Note::Event(PidEvent::Made { czxid, session }) => {
                 self.handles[handle].made = Some((czxid, session));
                 // A node of its own is there, or was.
@@ -164,7 +173,8 @@ impl Pids {
                     stage.agenda.violate("P1", what);
                 }
                 let lives = stage.ensemble.truth.sessions.contains_key(&session);
-                if there.is_none_or(|(other, _)| other != czxid) && lives && !self.is_taken(stage) {
+                let gone = there.is_none_or(|(other, _)| other != czxid);
+                if gone && lives && !self.is_taken(stage) && !self.handles[handle].dropped {
                     let what = format!("{czxid:x} is told as made, and gone though its session lives");
                     stage.agenda.violate("P1", what);
                 }
@@ -179,8 +189,12 @@ impl Pids {
             Note::Closed(outcome) => {
                 let made = self.handles[handle].made.take();
                 match outcome {
-                    // With a client that is closed it goes with the session.
-                    Ok(()) if made.map(|it| it.0) == there.map(|it| it.0) && there.is_some() && !closes => {
+                    // With a session that is over it goes when the leader's transaction is committed.
+                    Ok(())
+                        if made.map(|it| it.0) == there.map(|it| it.0)
+                            && there.is_some_and(|(_, owner)| !stage.ensemble.is_closing(owner))
+                            && !closes =>
+                    {
                         stage.agenda.violate("P1", format!("{made:x?} was closed, and is there"));
                     }
                     Ok(()) | Err((Code::OUTCOME_UNKNOWN, _)) => {}
@@ -234,7 +248,7 @@ impl Recipe for Pids {
         };
         let is_there = stage.schedule.has(Part::Handle(handle));
         let script = is_there.then(|| tasks.start(Box::pin(script.run())));
-        self.handles.push(Handle { process, script, made: None });
+        self.handles.push(Handle { process, script, made: None, dropped: false });
         stage.outcome.handles = stage.outcome.handles.max(self.handles.len());
     }
 

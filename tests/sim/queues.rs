@@ -218,15 +218,18 @@ impl Queues {
             call.token = token;
         }
         let nodes = stage.ensemble.contenders(QUEUE);
-        if let Some(other) = self.calls.values().find(|call| {
+        let own = nodes.iter().position(|(_, _, czxid, _)| *czxid == token);
+        // A late grant of a node that is gone is excused below.
+        let other = self.calls.values().filter(|_| own.is_some()).find(|call| {
             call.token != 0
                 && call.token != token
                 && nodes.iter().any(|(_, _, czxid, _)| *czxid == call.token)
-        }) {
+        });
+        if let Some(other) = other {
             let what = format!("token {token:x} is granted while the node of {:x} is there", other.token);
             stage.agenda.violate("queue", what);
         }
-        match nodes.iter().position(|(_, _, czxid, _)| *czxid == token) {
+        match own {
             Some(0) if token > self.last_token => {}
             Some(0) => {
                 let what = format!("token {token:x} is granted after {:x}", self.last_token);

@@ -22,6 +22,8 @@ pub struct Schedule {
     /// Another network and other turns, with the same processes and faults.
     pub salt: u64,
     pub without: BTreeSet<Part>,
+    /// Which recipes are on the stage, where the seed does not choose them.
+    pub cast: Option<u32>,
 }
 
 /// What chance is asked for. Each has numbers of its own, so that leaving one thing out changes no other.
@@ -49,7 +51,7 @@ impl Schedule {
 
     /// Which recipes are on the stage, in percent of all schedules.
     pub fn cast(&self) -> u32 {
-        self.rng(Dice::Cast).u32(0..100)
+        self.cast.unwrap_or_else(|| self.rng(Dice::Cast).u32(0..100))
     }
 
     #[must_use]

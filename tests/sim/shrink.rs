@@ -9,8 +9,8 @@ use super::stage::Outcome;
 const COURSES: u64 = 12;
 
 /// The shortest failing schedule found from this one, and what it comes to.
-pub fn shrink(seed: u64) -> (Schedule, Outcome) {
-    let mut least = Schedule::of(seed);
+pub fn shrink(schedule: &Schedule) -> (Schedule, Outcome) {
+    let mut least = schedule.clone();
     let mut outcome = sim::run(&least, false);
     let Some(promise) = outcome.violations.first().map(|violation| violation.promise) else {
         return (least, outcome);

@@ -40,6 +40,8 @@ type core struct {
 	state   State
 	closed  bool
 	watches map[*watch]struct{}
+
+	news news
 }
 
 // Connect makes a connection and returns at once: the servers are tried in the background, in random order, until one
@@ -47,10 +49,11 @@ type core struct {
 // whatever recvTimeout is. The channel tells of changes of state and of every event of a node; when nobody
 // reads it events are dropped, and Close closes it.
 func Connect(servers []string, recvTimeout time.Duration) (*Conn, <-chan Event, error) {
-	return connect(servers, abi.ClientOptions{SessionTimeout: sessionTimeout, MaxSilence: recvTimeout}, false)
-}
-
-func connect(servers []string, options abi.ClientOptions, lenient bool) (*Conn, <-chan Event, error) {
+	var options abi.ClientOptions
+	options.Set(abi.SetSessionTimeout, sessionTimeout)
+	if recvTimeout > 0 {
+		options.Set(abi.SetMaxSilence, recvTimeout)
+	}
 	addresses := make([]string, 0, len(servers))
 	for _, server := range servers {
 		// As with a dialer, no host is this one.
@@ -59,9 +62,17 @@ func connect(servers []string, options abi.ClientOptions, lenient bool) (*Conn, 
 		}
 		addresses = append(addresses, server)
 	}
-	client, err := abi.NewClient(strings.Join(addresses, ","), options)
+	conn, err := open(strings.Join(addresses, ","), options, false)
 	if err != nil {
 		return nil, nil, err
+	}
+	return conn, conn.core.events, nil
+}
+
+func open(address string, options abi.ClientOptions, lenient bool) (*Conn, error) {
+	client, err := abi.NewClient(address, options)
+	if err != nil {
+		return nil, err
 	}
 	c := &core{
 		client:  client,
@@ -72,11 +83,11 @@ func connect(servers []string, options abi.ClientOptions, lenient bool) (*Conn, 
 	}
 	if err := client.OnState(c.entered); err != nil {
 		client.Free()
-		return nil, nil, err
+		return nil, err
 	}
 	conn := &Conn{core: c}
 	runtime.SetFinalizer(conn, (*Conn).dropped)
-	return conn, c.events, nil
+	return conn, nil
 }
 
 // dropped reports a connection that nobody can close any more. It stays, because nodes may count on its session.
@@ -93,26 +104,30 @@ func (c *core) isClosed() bool {
 }
 
 // entered is told of every change of state, in order.
-func (c *core) entered(state abi.State, _ int64, reason error) {
-	switch state {
-	case abi.Connecting:
-		c.become(StateConnecting)
-	case abi.Connected:
-		c.become(StateConnected)
-		c.become(StateHasSession)
-	case abi.Suspended:
-		c.become(StateDisconnected)
-		c.become(StateConnecting)
-	case abi.Lost:
-		c.become(StateExpired)
-		c.become(StateConnecting)
-	case abi.StateOver:
-		if e, ok := reason.(*abi.Error); ok && e.Code == abi.AuthFailed {
-			c.become(StateAuthFailed)
-		} else {
-			c.become(StateDisconnected)
-		}
+func (c *core) entered(change abi.StateChange) {
+	c.become(change)
+	c.news.tell(stateChange(change))
+	if change.State == abi.StateOver {
 		c.over()
+		c.news.end()
+	}
+}
+
+func (c *core) become(change abi.StateChange) {
+	switch change.State {
+	case abi.Connecting:
+		c.enter(StateConnecting)
+	case abi.Connected:
+		c.enter(StateConnected)
+		c.enter(StateHasSession)
+	case abi.Suspended:
+		c.enter(StateDisconnected)
+		c.enter(StateConnecting)
+	case abi.Lost:
+		c.enter(StateExpired)
+		c.enter(StateConnecting)
+	case abi.StateOver:
+		c.enter(overState(change.Reason))
 	}
 }
 
@@ -134,7 +149,15 @@ func (c *core) over() {
 	close(c.events)
 }
 
-func (c *core) become(state State) {
+// overState is the last state, which says why the connection is over.
+func overState(reason error) State {
+	if e, ok := reason.(*abi.Error); ok && e.Code == abi.AuthFailed {
+		return StateAuthFailed
+	}
+	return StateDisconnected
+}
+
+func (c *core) enter(state State) {
 	c.mu.Lock()
 	c.state = state
 	c.mu.Unlock()
@@ -159,6 +182,7 @@ func (c *Conn) Close() {
 	c.core.client.Close(closeTimeout).Wait(context.Background())
 	c.core.client.Free()
 	c.core.over()
+	c.core.news.end()
 }
 
 // State is the present state.
@@ -176,101 +200,63 @@ func (c *Conn) WaitConnected(ctx context.Context) error {
 	return c.core.client.WaitConnected(-1).Wait(ctx).Err
 }
 
-// done waits for a request.
-func done(call *abi.Call) (*abi.Result, error) {
-	outcome := call.Wait(context.Background())
-	return outcome.Result, bare(outcome.Err)
-}
-
 // AddAuth shows credentials to the server, now and on every later connection. For the scheme "digest" they are
 // "user:password".
 func (c *Conn) AddAuth(scheme string, auth []byte) error {
-	_, err := done(c.core.client.AddAuth(scheme, auth))
-	return err
+	return bare(c.AddAuthContext(context.Background(), scheme, auth))
 }
 
 // Children lists the names of a node's children.
 func (c *Conn) Children(path string) ([]string, Stat, error) {
-	result, err := done(c.core.client.Children(path))
-	return names(result), statOf(result), err
-}
-
-func names(result *abi.Result) []string {
-	if result == nil {
-		return nil
-	}
-	return result.Names
+	names, stat, err := c.ChildrenContext(context.Background(), path)
+	return names, stat, bare(err)
 }
 
 // Get reads a node's data.
 func (c *Conn) Get(path string) ([]byte, Stat, error) {
-	result, err := done(c.core.client.Get(path))
-	return data(result), statOf(result), err
-}
-
-func data(result *abi.Result) []byte {
-	if result == nil {
-		return nil
-	}
-	return result.Data
+	data, stat, err := c.GetContext(context.Background(), path)
+	return data, stat, bare(err)
 }
 
 // Exists says whether there is a node.
 func (c *Conn) Exists(path string) (bool, Stat, error) {
-	result, err := done(c.core.client.Exists(path))
-	return result != nil && result.Exists, statOf(result), err
+	exists, stat, err := c.ExistsContext(context.Background(), path)
+	return exists, stat, bare(err)
 }
 
 // Set sets a node's data, if they have this version; -1 is any.
 func (c *Conn) Set(path string, data []byte, version int32) (Stat, error) {
-	result, err := done(c.core.client.Set(path, data, version))
-	return statOf(result), err
+	stat, err := c.SetContext(context.Background(), path, data, version)
+	return stat, bare(err)
 }
 
 // Create creates a node and returns its path, which with FlagSequence ends in its number.
 func (c *Conn) Create(path string, data []byte, flags int32, acl []ACL) (string, error) {
-	result, err := done(c.core.client.Create(path, data, flags&(FlagEphemeral|FlagSequence), c.core.list(acl)))
-	if err != nil {
-		return "", err
-	}
-	return result.Path, nil
-}
-
-func (c *core) list(acl []ACL) []abi.ACL {
-	if c.lenient && len(acl) == 0 {
-		return nil
-	}
-	return list(acl)
+	created, err := c.CreateContext(context.Background(), path, data, flags, acl)
+	return created, bare(err)
 }
 
 // Delete deletes a node without children, if its data have this version; -1 is any.
 func (c *Conn) Delete(path string, version int32) error {
-	_, err := done(c.core.client.Delete(path, version))
-	return err
+	return bare(c.DeleteContext(context.Background(), path, version))
 }
 
 // GetACL reads a node's ACL.
 func (c *Conn) GetACL(path string) ([]ACL, Stat, error) {
-	result, err := done(c.core.client.GetACL(path))
-	var acl []ACL
-	if result != nil {
-		for _, entry := range result.ACL {
-			acl = append(acl, ACL(entry))
-		}
-	}
-	return acl, statOf(result), err
+	acl, stat, err := c.GetACLContext(context.Background(), path)
+	return acl, stat, bare(err)
 }
 
 // SetACL sets a node's ACL, if that has this version (AVersion of its Stat); -1 is any.
 func (c *Conn) SetACL(path string, acl []ACL, version int32) (Stat, error) {
-	result, err := done(c.core.client.SetACL(path, c.core.list(acl), version))
-	return statOf(result), err
+	stat, err := c.SetACLContext(context.Background(), path, acl, version)
+	return stat, bare(err)
 }
 
 // Sync lets the server catch up with its leader.
 func (c *Conn) Sync(path string) (string, error) {
-	if _, err := done(c.core.client.Sync(path)); err != nil {
-		return "", err
+	if err := c.SyncContext(context.Background(), path); err != nil {
+		return "", bare(err)
 	}
 	return path, nil
 }

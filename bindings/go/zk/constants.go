@@ -16,6 +16,8 @@ const (
 
 	EventSession     = EventType(-1)
 	EventNotWatching = EventType(-2)
+	// EventMayHaveMissed is an event of a Watch, which stays: the connection was away, so read again what you rely on.
+	EventMayHaveMissed = EventType(-3)
 )
 
 // String is the constant's name.
@@ -33,6 +35,8 @@ func (t EventType) String() string {
 		return "EventSession"
 	case EventNotWatching:
 		return "EventNotWatching"
+	case EventMayHaveMissed:
+		return "EventMayHaveMissed"
 	}
 	return "Unknown"
 }

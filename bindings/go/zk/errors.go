@@ -29,6 +29,13 @@ var (
 // ErrCode is ZooKeeper's number of an error.
 type ErrCode int32
 
+// Error is what went wrong, with its code, the path, and one line that says what to do: what the methods with a
+// context return. errors.Is finds it by the variable above that has the same meaning.
+type Error = abi.Error
+
+// Code says what went wrong, by the same name and number in every language of zkhelper.
+type Code = abi.Code
+
 // bare is the error variable that stands for an error, as the methods of Conn return it.
 func bare(err error) error {
 	e, ok := err.(*abi.Error)

@@ -1,10 +1,6 @@
 package zk
 
-import (
-	"time"
-
-	"zkhelper/internal/abi"
-)
+import "zkhelper/internal/abi"
 
 // What the other packages of this module need of a connection, and nobody else.
 func init() {
@@ -14,11 +10,10 @@ func init() {
 		}
 		return nil, false
 	}
-	abi.ConnectTo = func(address string, options abi.ClientOptions, lenient bool) (interface{}, error) {
-		if options.SessionTimeout == time.Duration(0) {
-			options.SessionTimeout = sessionTimeout
-		}
-		conn, _, err := connect([]string{address}, options, lenient)
-		return conn, err
+	abi.ConnectLeniently = func(address string) (interface{}, error) {
+		var options abi.ClientOptions
+		options.Set(abi.SetSessionTimeout, sessionTimeout)
+		return open(address, options, true)
 	}
+	abi.OpResults = func(results []*abi.Result) interface{} { return opResults(results) }
 }

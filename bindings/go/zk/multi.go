@@ -1,6 +1,6 @@
 package zk
 
-import "zkhelper/internal/abi"
+import "context"
 
 // PathVersionRequest names a node and the version that its data must have; -1 is any.
 type PathVersionRequest struct {
@@ -39,19 +39,19 @@ type MultiOps struct {
 
 // Multi does all the operations as one transaction, or none of them; the error is that of the first one that failed.
 func (c *Conn) Multi(ops MultiOps) error {
-	multi := abi.NewMulti()
+	var all []Op
 	for _, op := range ops.Create {
-		multi.Create(op.Path, op.Data, op.Flags&(FlagEphemeral|FlagSequence), c.core.list(op.Acl))
+		all = append(all, CreateOp(op.Path, op.Data, op.Flags, op.Acl))
 	}
 	for _, op := range ops.SetData {
-		multi.Set(op.Path, op.Data, op.Version)
+		all = append(all, SetOp(op.Path, op.Data, op.Version))
 	}
 	for _, op := range ops.Delete {
-		multi.Delete(op.Path, op.Version)
+		all = append(all, DeleteOp(op.Path, op.Version))
 	}
 	for _, op := range ops.Check {
-		multi.Check(op.Path, op.Version)
+		all = append(all, CheckOp(op.Path, op.Version))
 	}
-	_, err := done(c.core.client.Commit(multi))
-	return err
+	_, err := c.Commit(context.Background(), all...)
+	return bare(err)
 }

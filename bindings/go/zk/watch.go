@@ -2,8 +2,10 @@ package zk
 
 import (
 	"context"
+	"sync"
 
 	"zkhelper/internal/abi"
+	"zkhelper/internal/stream"
 )
 
 // watch is a watch that somebody reads.
@@ -57,7 +59,18 @@ func (c *core) take(w *watch) bool {
 }
 
 func (c *core) fired(w *watch, what abi.Event, path string) {
-	event := Event{State: StateSyncConnected, Path: path}
+	event := seen(what, path)
+	if event.Type == EventNotWatching {
+		event = Event{Type: EventNotWatching, State: StateDisconnected, Path: w.path, Err: ErrSessionExpired}
+	}
+	if c.take(w) {
+		c.announce(event)
+		w.end(event)
+	}
+}
+
+func seen(what abi.Event, path string) Event {
+	event := Event{Type: EventNotWatching, State: StateSyncConnected, Path: path}
 	switch what {
 	case abi.EventCreated:
 		event.Type = EventNodeCreated
@@ -67,13 +80,10 @@ func (c *core) fired(w *watch, what abi.Event, path string) {
 		event.Type = EventNodeDataChanged
 	case abi.EventChildrenChanged:
 		event.Type = EventNodeChildrenChanged
-	default:
-		event = Event{Type: EventNotWatching, State: StateDisconnected, Path: w.path, Err: ErrSessionExpired}
+	case abi.EventMayHaveMissed:
+		event.Type = EventMayHaveMissed
 	}
-	if c.take(w) {
-		c.announce(event)
-		w.end(event)
-	}
+	return event
 }
 
 // GetW reads a node's data, and watches for their change and for its deletion. The channel gets one event and is closed.
@@ -103,4 +113,56 @@ func (c *Conn) ExistsW(path string) (bool, Stat, <-chan Event, error) {
 		return false, nil, nil, err
 	}
 	return result.Exists, statOf(result), events, nil
+}
+
+// WatchMode is what a watch that stays sees.
+type WatchMode int32
+
+// The kinds of watches that stay. Servers from 3.6 on know them; those before 3.9 keep only the later one of each connection and
+// path.
+const (
+	// WatchPersistent sees the node's creation, changes and deletion, and changes of its list of children. There need be no
+	// node.
+	WatchPersistent WatchMode = abi.WatchPersistent
+	// WatchRecursive sees creations, changes and deletions at the path and anywhere below it.
+	WatchRecursive WatchMode = abi.WatchRecursive
+)
+
+// Watch is a watch that stays until it is closed. It survives reconnects and new sessions; after each of them EventMayHaveMissed
+// says to read again what one relies on.
+type Watch struct {
+	core   *core
+	events *stream.Stream[Event]
+	armed  *abi.Lasting
+	stop   func()
+	once   sync.Once
+}
+
+// AddWatch adds a watch that stays. Its channel gets every event in order, whoever else watches, and is closed by Close and
+// with the connection.
+func (c *Conn) AddWatch(ctx context.Context, path string, mode WatchMode) (*Watch, error) {
+	w := &Watch{core: c.core, events: stream.New[Event](nil)}
+	armed, call := c.core.client.WatchOn(path, int32(mode), func(event abi.Event, path string) {
+		w.events.Put(seen(event, path))
+	})
+	w.armed = armed
+	if err := call.Wait(ctx).Err; err != nil {
+		armed.Free()
+		w.events.Drop()
+		return nil, err
+	}
+	w.stop = c.core.news.add(func(StateChange) {}, w.events.End)
+	return w, nil
+}
+
+// Events is where the watch's events come. What is not read is kept.
+func (w *Watch) Events() <-chan Event { return w.events.C() }
+
+// Close ends the watch, and closes its channel at once. A second Close does nothing.
+func (w *Watch) Close() {
+	w.once.Do(func() {
+		w.stop()
+		w.armed.Free()
+		w.events.Drop()
+	})
 }

@@ -25,8 +25,26 @@ type TB interface {
 	Cleanup(func())
 }
 
-// tick lets sessions end within seconds.
+// The default lets sessions end within seconds.
 const tick = 100 * time.Millisecond
+
+// Option changes how a server is started.
+type Option func(*options)
+
+type options struct {
+	port int
+	tick time.Duration
+}
+
+// Tick sets the server's tick: session timeouts lie between 2 and 20 ticks. The default is 100 milliseconds.
+func Tick(tick time.Duration) Option {
+	return func(o *options) { o.tick = tick }
+}
+
+// Port sets the server's port on 127.0.0.1. The default is a free one.
+func Port(port int) Option {
+	return func(o *options) { o.port = port }
+}
 
 // Operation is what a connection can be cut at.
 type Operation int
@@ -45,16 +63,21 @@ const (
 	Ping        Operation = abi.OperationPing
 )
 
-// Server is a server of a test's own. The test's end stops it. Session timeouts are at most two seconds.
+// Server is a server of a test's own. The test's end stops it. Session timeouts are at most two seconds, unless Tick says
+// otherwise.
 type Server struct {
 	t      TB
 	server *abi.Server
 }
 
 // NewServer starts a server, which is stopped when the test ends.
-func NewServer(t TB) *Server {
+func NewServer(t TB, opts ...Option) *Server {
 	t.Helper()
-	server, err := abi.StartServer(0, tick)
+	o := options{tick: tick}
+	for _, option := range opts {
+		option(&o)
+	}
+	server, err := abi.StartServer(o.port, o.tick)
 	if err != nil {
 		t.Fatalf("zkhtest: %v", err)
 	}

@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import zkhelper
-from conftest import LIMIT, eventually
+from conftest import EXAMPLES, LIMIT, eventually
 from zkhelper import Acl, Client, LossReason, Perms, aio
 from zkhelper.testing import Server
 
@@ -234,6 +235,8 @@ def test_tls_with_files_and_bytes_and_its_errors(certificates: Path) -> None:
         for ca in authorities:
             with Client(address, tls=zkhelper.Tls(ca)) as client, client.mutex("/lock", timeout=LIMIT) as held:
                 assert held.is_held()
+        example = [sys.executable, str(EXAMPLES / "python" / "tls.py"), address, str(certificates / "ca.pem")]
+        assert "held; the fencing token is" in subprocess.check_output(example, text=True, timeout=LIMIT)
         wrong = zkhelper.Tls(certificates / "another.pem")
         with (
             pytest.raises(zkhelper.ConnectionLossError, match="certificate"),

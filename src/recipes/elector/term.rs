@@ -61,6 +61,9 @@ impl Shared {
                 self.elector.path,
                 self.token
             );
+            if mutated(Mutant::LeadEndsBeforeTask) {
+                drop(self.hold.lock().take());
+            }
         }
         first
     }

@@ -12,6 +12,7 @@ use crate::recipes::contender::{self, Contender, LOCK_PREFIX};
 use crate::recipes::keeper::{Keeping, Loss};
 use crate::recipes::node::{self, LockNode, Pause, is_passing, step};
 use crate::recipes::patience::Patience;
+use crate::recipes::seat::Seat;
 use crate::recipes::{contents, persistent};
 use crate::time::Time;
 use crate::zk::{Reply, Zk};
@@ -138,7 +139,7 @@ impl Inner {
                 _ => over,
             })??;
             match self.contend(&mut waiting, description, session).await {
-                Ok((keeping, mark)) => return Ok(Held { keeping, mark, _turn: turn }),
+                Ok((keeping, mark, seat)) => return Ok(Held { keeping, mark, seat, _turn: turn }),
                 Err(Setback::Again) => {}
                 Err(Setback::Fail(error)) if error.code() == Code::SESSION_EXPIRED => {}
                 Err(Setback::Fail(error)) => return Err(error),
@@ -152,7 +153,7 @@ impl Inner {
         waiting: &mut Waiting,
         description: &str,
         session: i64,
-    ) -> Result<(Keeping, Option<Mark>), Setback> {
+    ) -> Result<(Keeping, Option<Mark>, Option<Seat>), Setback> {
         if waiting.try_only && self.is_contended(session).await? {
             return Err(Error::new(Code::TIMEOUT).because("somebody else holds it or waits for it").into());
         }
@@ -241,9 +242,11 @@ impl Inner {
         let companion = self.options.persistent.map(|_| persistent::companion(&self.path, &id));
         let patterns = &self.options.extra_lock_patterns;
         let node = LockNode::new(path, czxid, session, companion, patterns)?;
+        // A persistent lock's owner may have another session by the time that it lets go.
+        let seat = self.options.persistent.is_none().then(|| self.keeper.seats.take(&node.path, node.czxid));
         let mut knowledge = Knowledge::default();
         match self.wait_turn(waiting, &node, sent, list, parent, &mut knowledge).await {
-            Ok(keeping) => Ok((keeping, knowledge.mark)),
+            Ok(keeping) => Ok((keeping, knowledge.mark, seat)),
             Err(setback) => {
                 if mutated(Mutant::TimeoutLeavesNode) {
                     return Err(setback);

@@ -8,6 +8,7 @@ use crate::proto::{MultiOp, MultiResult};
 use crate::recipes::keeper::{Keeping, Kept, Loss, Told, Unfinished};
 use crate::recipes::node::{self, Removal};
 use crate::recipes::persistent;
+use crate::recipes::seat::Seat;
 use crate::time::Time;
 use crate::zk::{OpOptions, Zk};
 use std::fmt;
@@ -39,6 +40,8 @@ pub(super) struct Held {
     pub(super) keeping: Keeping,
     /// The marker of the path as last seen, and the parent's version with it; `None` where there is none.
     pub(super) mark: Option<Mark>,
+    /// Its place in the queue, by which those of the same client hear that it left.
+    pub(super) seat: Option<Seat>,
     pub(super) _turn: OwnedSemaphorePermit,
 }
 
@@ -229,7 +232,7 @@ impl Inner {
         }
         let deadline = self.zk.now() + self.zk.session().timeout;
         let (done, finished) = oneshot::channel();
-        self.zk.spawn(Box::pin(self.released(held, Some(done))));
+        self.zk.begin(Box::pin(self.released(held, Some(done))));
         let removal = tokio::select! {
             biased;
             removal = finished => removal.unwrap_or(Removal::SessionOver),
@@ -283,7 +286,10 @@ impl Inner {
         held: Held,
         done: Option<oneshot::Sender<Removal>>,
     ) -> impl Future<Output = ()> + Send + use<> {
-        let Held { keeping, mark, _turn } = held;
+        let Held { keeping, mark, seat, _turn } = held;
+        if let Some(seat) = &seat {
+            seat.leaving();
+        }
         let node = keeping.kept.node.clone();
         drop(keeping);
         let sequence = node.sequence;
@@ -293,6 +299,9 @@ impl Inner {
         });
         async move {
             let removal = removal.await;
+            if let Some(seat) = seat.filter(|_| removal == Removal::Deleted) {
+                seat.left();
+            }
             drop((unfinished, _turn));
             if let Some(done) = done {
                 let _ = done.send(removal);

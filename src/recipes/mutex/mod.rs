@@ -130,7 +130,7 @@ impl Mutex {
         );
         let description = description.to_owned();
         let zk = Arc::clone(&inner.zk);
-        zk.spawn(Box::pin(async move {
+        zk.begin(Box::pin(async move {
             let try_only = timeout.is_some_and(|timeout| timeout.is_zero());
             let acquired = inner.acquire(patience, &description, try_only).await;
             let outcome = match acquired {

@@ -10,6 +10,7 @@ use crate::proto::{EventType, Request, Response, Stat};
 use crate::recipes::contender::{Contender, LAST_SEQUENCE};
 use crate::recipes::keeper::{Keeping, Terms};
 use crate::recipes::node::{LockNode, Pause, is_passing, step};
+use crate::recipes::seat::Neighbour;
 use crate::recipes::{contents, revocation};
 use crate::time::Time;
 use crate::zk::WatchEventKind;
@@ -89,7 +90,19 @@ impl Inner {
             if waiting.try_only {
                 return Err(Error::new(Code::TIMEOUT).because("somebody else was first").into());
             }
-            if count == 1 {
+            let neighbour = match &keeping {
+                // Next in line already.
+                Some(_) => None,
+                None => self.keeper.seats.find(&path::join(&self.path, &before.name)),
+            };
+            if let Some(neighbour) = neighbour.filter(|_| self.options.persistent.is_none()) {
+                if let Some((ours, since)) =
+                    self.wait_behind(waiting, own, sent, &before, &neighbour, knowledge).await?
+                {
+                    keeping = Some(ours);
+                    break since;
+                }
+            } else if count == 1 {
                 let keeping = keeping.get_or_insert_with(|| self.keep(own, sent));
                 match self.wait_next(waiting, keeping, &before, knowledge).await? {
                     Turn::Ours(since) => break since,
@@ -275,6 +288,72 @@ impl Inner {
             return Ok(Turn::Look);
         }
         Ok(Turn::Ours(gone))
+    }
+
+    /// Waits behind a neighbour, which is of the same client, however many are before it. If it held and the deletion of
+    /// its node was answered, nobody is before us any more: what this node is kept by, and since when. Otherwise it is
+    /// time to look again.
+    async fn wait_behind(
+        &self,
+        waiting: &mut Waiting,
+        own: &LockNode,
+        sent: Time,
+        before: &Contender,
+        neighbour: &Neighbour,
+        knowledge: &mut Knowledge,
+    ) -> Result<Option<(Keeping, Time)>, Setback> {
+        let at = path::join(&self.path, &before.name);
+        let options = step(&self.zk, own.session);
+        // One flight, as of the next in line: by their watches we hear of what goes in any other way.
+        let request = |path: &str| Request::GetData { path: path.to_owned(), watch: true };
+        let (own_read, own_watch) = self.zk.submit_watch(request(&own.path), options);
+        let (read, watch) = self.zk.submit_watch(request(&at), options);
+        let (own_answer, answer) = match (waiting.with(own_read).await?, waiting.with(read).await?) {
+            (Ok(own_answer), Ok(answer)) => (own_answer, answer),
+            (Err(error), _) if error.code() == Code::NO_NODE => return Err(Setback::Again),
+            (_, Err(error)) if error.code() == Code::NO_NODE => return Ok(None),
+            (Err(error), _) | (_, Err(error)) => {
+                self.wait_plainly(waiting, own, before, error).await?;
+                return Ok(None);
+            }
+        };
+        let (Response::Data { data: own_data, stat: own_stat }, Response::Data { data, stat }) =
+            (&own_answer.response, &answer.response)
+        else {
+            return Ok(None);
+        };
+        if own_stat.czxid != own.czxid {
+            return Err(Setback::Again);
+        }
+        let plain = stat.czxid == neighbour.czxid && answer.connection == own_answer.connection;
+        let marked = self.options.strict.is_some()
+            || knowledge.mark.is_some()
+            || contents::has_key(data, STRICT_KEY)
+            || data == revocation::CURATORS;
+        let (mut watch, mut own_watch) = (watch, own_watch);
+        let left = tokio::select! {
+            biased;
+            left = waiting.patience.with(neighbour.left()) => left?,
+            // The event comes before the answer to the deletion that caused it.
+            event = &mut watch => {
+                let deleted = event.kind == WatchEventKind::Node(EventType::Deleted);
+                deleted && neighbour.is_leaving() && waiting.with(neighbour.left()).await?
+            }
+            _ = &mut own_watch => false,
+        };
+        let view = self.zk.session();
+        let certain =
+            left && plain && view.connected && view.id == own.session && view.connection == answer.connection;
+        if !certain {
+            return Ok(None);
+        }
+        let gone = self.zk.now();
+        let keeping = self.keep(own, sent);
+        self.keeper.watched(&keeping.kept, own_answer.connection, own_data, own_watch);
+        if marked && !self.learn(waiting, own.session, None, None, knowledge).await? {
+            return Ok(None);
+        }
+        Ok(Some((keeping, gone)))
     }
 
     /// The way of a waiter that is not next, where something stands against the shorter one.

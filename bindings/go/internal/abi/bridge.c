@@ -28,6 +28,26 @@ void zkhgo_state(void *user, int32_t state, int64_t session, int64_t previous, c
     zkhGoState((uintptr_t)user, state, session, previous, (zkh_error *)reason);
 }
 
+void zkhgo_event(void *user, int32_t event, const char *path)
+{
+    zkhGoEvent((uintptr_t)user, event, (char *)path);
+}
+
+void zkhgo_contenders(void *user, zkh_status status, const zkh_contenders *all, const zkh_error *error)
+{
+    zkhGoContenders((uintptr_t)user, status, (zkh_contenders *)all, (zkh_error *)error);
+}
+
+void zkhgo_revoke(void *user, int64_t token, const char *reason)
+{
+    zkhGoRevoke((uintptr_t)user, token, (char *)reason);
+}
+
+void zkhgo_pid(void *user, int32_t event, int32_t loss, const zkh_error *error)
+{
+    zkhGoPid((uintptr_t)user, event, loss, (zkh_error *)error);
+}
+
 void zkhgo_watch(void *user, int32_t event, const char *path)
 {
     zkhGoWatch((uintptr_t)user, event, (char *)path);

@@ -19,6 +19,10 @@ void zkhgo_begin(void *user, zkh_term term, int64_t token, int64_t valid_ms);
 void zkhgo_stop(void *user, int64_t token, int32_t reason);
 void zkhgo_over(void *user, zkh_status status, int64_t value, const zkh_error *error);
 void zkhgo_log(void *user, int32_t level, const char *target, const char *message);
+void zkhgo_event(void *user, int32_t event, const char *path);
+void zkhgo_contenders(void *user, zkh_status status, const zkh_contenders *all, const zkh_error *error);
+void zkhgo_revoke(void *user, int64_t token, const char *reason);
+void zkhgo_pid(void *user, int32_t event, int32_t loss, const zkh_error *error);
 void zkhgo_destroy(void *user);
 
 static inline zkh_status zkhgo_wait_connected(zkh_client c, int64_t ms, uintptr_t u, zkh_op *op, zkh_error **e)
@@ -96,6 +100,28 @@ static inline zkh_status zkhgo_commit(zkh_client c, zkh_multi multi, uintptr_t u
     return zkh_multi_commit_async(c, multi, zkhgo_result, (void *)u, NULL, op, e);
 }
 
+static inline zkh_status zkhgo_multi_read(zkh_client c, zkh_multi multi, uintptr_t u, zkh_op *op, zkh_error **e)
+{
+    return zkh_multi_read_async(c, multi, zkhgo_result, (void *)u, NULL, op, e);
+}
+
+static inline zkh_status zkhgo_ephemerals(zkh_client c, const char *prefix, uintptr_t u, zkh_op *op, zkh_error **e)
+{
+    return zkh_client_ephemerals_async(c, prefix, zkhgo_result, (void *)u, NULL, op, e);
+}
+
+static inline zkh_status zkhgo_who_am_i(zkh_client c, uintptr_t u, zkh_op *op, zkh_error **e)
+{
+    return zkh_client_who_am_i_async(c, zkhgo_result, (void *)u, NULL, op, e);
+}
+
+static inline zkh_status zkhgo_watch_on(zkh_client c, const char *path, int32_t kind, uintptr_t u, zkh_watch *watch,
+                                        uintptr_t armed, zkh_op *op, zkh_error **e)
+{
+    return zkh_client_watch_async(c, path, kind, zkhgo_event, (void *)u, zkhgo_destroy, watch, zkhgo_result,
+                                  (void *)armed, NULL, op, e);
+}
+
 static inline zkh_status zkhgo_watch_start(zkh_client c, const char *path, int32_t kind, uintptr_t u, zkh_watch *watch,
                                            uintptr_t armed, zkh_op *op, zkh_error **e)
 {
@@ -122,6 +148,42 @@ static inline zkh_status zkhgo_reset(zkh_mutex m, uintptr_t u, zkh_error **e)
 static inline zkh_status zkhgo_on_lost(zkh_mutex m, uintptr_t u, zkh_error **e)
 {
     return zkh_mutex_on_lost(m, zkhgo_lost, (void *)u, zkhgo_destroy, e);
+}
+
+static inline zkh_status zkhgo_guarded(zkh_mutex m, zkh_multi multi, uintptr_t u, zkh_error **e)
+{
+    return zkh_mutex_guarded_async(m, multi, zkhgo_result, (void *)u, NULL, e);
+}
+
+static inline zkh_status zkhgo_list_contenders(zkh_mutex m, uintptr_t u, zkh_error **e)
+{
+    return zkh_mutex_contenders_async(m, zkhgo_contenders, (void *)u, NULL, e);
+}
+
+static inline zkh_status zkhgo_list_candidates(zkh_elector elector, uintptr_t u, zkh_error **e)
+{
+    return zkh_elector_candidates_async(elector, zkhgo_contenders, (void *)u, NULL, e);
+}
+
+static inline zkh_status zkhgo_on_revoke(zkh_mutex m, uintptr_t u, zkh_error **e)
+{
+    return zkh_mutex_on_revoke(m, u ? zkhgo_revoke : NULL, (void *)u, u ? zkhgo_destroy : NULL, e);
+}
+
+static inline zkh_status zkhgo_ask_for(zkh_mutex m, const char *name, const char *reason, uintptr_t u, zkh_error **e)
+{
+    return zkh_mutex_request_revocation_async(m, name, reason, zkhgo_done, (void *)u, NULL, e);
+}
+
+static inline zkh_status zkhgo_release_dead(zkh_mutex m, const char *name, uintptr_t u, zkh_op *op, zkh_error **e)
+{
+    return zkh_mutex_release_dead_async(m, name, zkhgo_done, (void *)u, NULL, op, e);
+}
+
+static inline zkh_status zkhgo_release_by_force(zkh_mutex m, const char *name, int64_t czxid, uintptr_t u,
+                                                zkh_error **e)
+{
+    return zkh_mutex_release_by_force_async(m, name, czxid, zkhgo_done, (void *)u, NULL, e);
 }
 
 static inline zkh_status zkhgo_run(zkh_elector elector, uintptr_t u, zkh_error **e)
@@ -174,6 +236,22 @@ static inline zkh_status zkhgo_obtain(zkh_queue_lock lock, const char *name, int
                                       zkh_error **e)
 {
     return zkh_queue_lock_obtain_async(lock, name, ms, zkhgo_done, (void *)u, NULL, op, e);
+}
+
+static inline zkh_status zkhgo_queue_lock(zkh_queue_lock lock, int64_t ms, const char *description, uintptr_t u,
+                                          zkh_op *op, zkh_error **e)
+{
+    return zkh_queue_lock_lock_async(lock, ms, description, zkhgo_done, (void *)u, NULL, op, e);
+}
+
+static inline zkh_status zkhgo_queue_unlock(zkh_queue_lock lock, uintptr_t u, zkh_error **e)
+{
+    return zkh_queue_lock_unlock_async(lock, zkhgo_done, (void *)u, NULL, e);
+}
+
+static inline zkh_status zkhgo_pid_on_event(zkh_pid_node node, uintptr_t u, zkh_error **e)
+{
+    return zkh_pid_node_on_event(node, zkhgo_pid, (void *)u, zkhgo_destroy, e);
 }
 
 static inline zkh_status zkhgo_pid_start(zkh_pid_node node, uintptr_t u, zkh_op *op, zkh_error **e)

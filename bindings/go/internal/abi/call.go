@@ -17,7 +17,9 @@ type Outcome struct {
 	Value  int64
 	Result *Result
 	Leader *Leader
-	Err    error
+	// Who holds and who waits, in the order of service.
+	Contenders []Contender
+	Err        error
 }
 
 // Call is a call under way. Its outcome comes exactly once.

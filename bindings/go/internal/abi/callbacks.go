@@ -42,7 +42,28 @@ func zkhGoObserved(handle C.uintptr_t, status C.zkh_status, leader *C.zkh_leader
 
 //export zkhGoState
 func zkhGoState(handle C.uintptr_t, state C.int32_t, session, previous C.int64_t, reason *C.zkh_error) {
-	of[func(State, int64, error)](handle)(State(state), int64(session), seenError(C.zkh_error_code(reason), reason))
+	why := seenError(C.zkh_error_code(reason), reason)
+	of[func(StateChange)](handle)(StateChange{State(state), int64(session), int64(previous), why})
+}
+
+//export zkhGoEvent
+func zkhGoEvent(handle C.uintptr_t, event C.int32_t, path *C.char) {
+	of[func(Event, string)](handle)(Event(event), C.GoString(path))
+}
+
+//export zkhGoContenders
+func zkhGoContenders(handle C.uintptr_t, status C.zkh_status, all *C.zkh_contenders, err *C.zkh_error) {
+	complete(handle, Outcome{Contenders: copyContenders(all), Err: seenError(status, err)})
+}
+
+//export zkhGoRevoke
+func zkhGoRevoke(handle C.uintptr_t, token C.int64_t, reason *C.char) {
+	of[func(int64, string)](handle)(int64(token), C.GoString(reason))
+}
+
+//export zkhGoPid
+func zkhGoPid(handle C.uintptr_t, event, loss C.int32_t, err *C.zkh_error) {
+	of[func(int32, Loss, error)](handle)(int32(event), Loss(loss), seenError(C.zkh_error_code(err), err))
 }
 
 //export zkhGoWatch

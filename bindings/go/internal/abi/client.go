@@ -35,10 +35,70 @@ type Auth struct {
 	Data   []byte
 }
 
-// ClientOptions is how a client behaves; zero is the default of each.
+// ClientSetting is an option of a client that is a number.
+type ClientSetting int
+
+// The numbers. All but the last two are in milliseconds.
+const (
+	SetSessionTimeout ClientSetting = iota
+	SetConnectTimeout
+	SetOperationTimeout
+	SetMaxSilence
+	SetRenewInterval
+	SetMaxBackoff
+	SetMaxFrame
+	SetWhileSuspended
+)
+
+// What operations do while no server is connected.
+const (
+	WaitWhileSuspended   = C.ZKH_WHILE_SUSPENDED_WAIT
+	RefuseWhileSuspended = C.ZKH_WHILE_SUSPENDED_REFUSE
+)
+
+// Credentials is what another client needs to go on with a session.
+type Credentials struct {
+	SessionID int64
+	Password  []byte
+	LastZxid  int64
+}
+
+// TLS is whom a client trusts, and what it shows.
+type TLS struct {
+	AuthorityFile            string
+	Authorities              []byte
+	CertificateFile, KeyFile string
+	Certificate, Key         []byte
+	ServerName               string
+}
+
+// ClientOptions is how a client behaves; what is not there has its default.
 type ClientOptions struct {
-	SessionTimeout, ConnectTimeout, OperationTimeout, MaxSilence, RenewInterval time.Duration
-	Auth                                                                        []Auth
+	Numbers  map[ClientSetting]int64
+	Auth     []Auth
+	Reattach *Credentials
+	TLS      *TLS
+}
+
+// Set sets a time.
+func (o *ClientOptions) Set(setting ClientSetting, value time.Duration) {
+	o.SetNumber(setting, exact(value))
+}
+
+// SetNumber sets a number.
+func (o *ClientOptions) SetNumber(setting ClientSetting, value int64) {
+	if o.Numbers == nil {
+		o.Numbers = make(map[ClientSetting]int64)
+	}
+	o.Numbers[setting] = value
+}
+
+// exact is a time for the library to judge: less than nothing stays so.
+func exact(d time.Duration) int64 {
+	if d < 0 {
+		return -1
+	}
+	return Milliseconds(d)
 }
 
 // set makes an options object.
@@ -48,45 +108,113 @@ func (o ClientOptions) build() (C.zkh_client_options, error) {
 	if status := C.zkh_client_options_new(&options, &err); status != C.ZKH_OK {
 		return options, takeError(status, err)
 	}
-	status := C.zkh_status(C.ZKH_OK)
-	set := func(value time.Duration, call func(ms C.int64_t) C.zkh_status) {
-		if status == C.ZKH_OK && value != 0 {
-			status = call(C.int64_t(Milliseconds(value)))
-		}
-	}
-	set(o.SessionTimeout, func(ms C.int64_t) C.zkh_status {
-		return C.zkh_client_options_set_session_timeout_ms(options, ms, &err)
-	})
-	set(o.ConnectTimeout, func(ms C.int64_t) C.zkh_status {
-		return C.zkh_client_options_set_connect_timeout_ms(options, ms, &err)
-	})
-	set(o.OperationTimeout, func(ms C.int64_t) C.zkh_status {
-		return C.zkh_client_options_set_operation_timeout_ms(options, ms, &err)
-	})
-	set(o.MaxSilence, func(ms C.int64_t) C.zkh_status {
-		return C.zkh_client_options_set_max_silence_ms(options, ms, &err)
-	})
-	set(o.RenewInterval, func(ms C.int64_t) C.zkh_status {
-		return C.zkh_client_options_set_renew_interval_ms(options, ms, &err)
-	})
-	for _, auth := range o.Auth {
-		if status == C.ZKH_OK {
-			scheme, e := text(auth.Scheme)
-			if e != nil {
-				C.zkh_client_options_free(options)
-				return options, e
-			}
-			data := some(auth.Data)
-			size := C.size_t(len(auth.Data))
-			status = C.zkh_client_options_add_auth(options, scheme, unsafe.Pointer(&data[0]), size, &err)
-			free(scheme)
-		}
-	}
-	if status != C.ZKH_OK {
+	if e := o.set(options); e != nil {
 		C.zkh_client_options_free(options)
-		return options, takeError(status, err)
+		return options, e
 	}
 	return options, nil
+}
+
+func (o ClientOptions) set(options C.zkh_client_options) error {
+	for setting, value := range o.Numbers {
+		if e := setNumber(options, setting, C.int64_t(value)); e != nil {
+			return e
+		}
+	}
+	for _, auth := range o.Auth {
+		e := withText(auth.Scheme, func(scheme *C.char, err **C.zkh_error) C.zkh_status {
+			data, size := some(auth.Data), C.size_t(len(auth.Data))
+			return C.zkh_client_options_add_auth(options, scheme, unsafe.Pointer(&data[0]), size, err)
+		})
+		if e != nil {
+			return e
+		}
+	}
+	if o.TLS != nil {
+		if e := o.TLS.set(options); e != nil {
+			return e
+		}
+	}
+	if o.Reattach == nil {
+		return nil
+	}
+	return told(func(err **C.zkh_error) C.zkh_status {
+		password, size := some(o.Reattach.Password), C.size_t(len(o.Reattach.Password))
+		return C.zkh_client_options_set_reattach(options, C.int64_t(o.Reattach.SessionID),
+			unsafe.Pointer(&password[0]), size, C.int64_t(o.Reattach.LastZxid), err)
+	})
+}
+
+func setNumber(options C.zkh_client_options, setting ClientSetting, value C.int64_t) error {
+	return told(func(err **C.zkh_error) C.zkh_status {
+		switch setting {
+		case SetSessionTimeout:
+			return C.zkh_client_options_set_session_timeout_ms(options, value, err)
+		case SetConnectTimeout:
+			return C.zkh_client_options_set_connect_timeout_ms(options, value, err)
+		case SetOperationTimeout:
+			return C.zkh_client_options_set_operation_timeout_ms(options, value, err)
+		case SetMaxSilence:
+			return C.zkh_client_options_set_max_silence_ms(options, value, err)
+		case SetRenewInterval:
+			return C.zkh_client_options_set_renew_interval_ms(options, value, err)
+		case SetMaxBackoff:
+			return C.zkh_client_options_set_max_backoff_ms(options, value, err)
+		case SetMaxFrame:
+			return C.zkh_client_options_set_max_frame_bytes(options, value, err)
+		default:
+			return C.zkh_client_options_set_while_suspended(options, C.int32_t(value), err)
+		}
+	})
+}
+
+func (t *TLS) set(options C.zkh_client_options) error {
+	if t.AuthorityFile != "" {
+		e := withText(t.AuthorityFile, func(file *C.char, err **C.zkh_error) C.zkh_status {
+			return C.zkh_client_options_set_tls_ca_file(options, file, err)
+		})
+		if e != nil {
+			return e
+		}
+	}
+	if len(t.Authorities) > 0 {
+		e := told(func(err **C.zkh_error) C.zkh_status {
+			size := C.size_t(len(t.Authorities))
+			return C.zkh_client_options_set_tls_ca_pem(options, unsafe.Pointer(&t.Authorities[0]), size, err)
+		})
+		if e != nil {
+			return e
+		}
+	}
+	if t.CertificateFile != "" || t.KeyFile != "" {
+		key, e := text(t.KeyFile)
+		if e != nil {
+			return e
+		}
+		defer free(key)
+		e = withText(t.CertificateFile, func(file *C.char, err **C.zkh_error) C.zkh_status {
+			return C.zkh_client_options_set_tls_certificate_file(options, file, key, err)
+		})
+		if e != nil {
+			return e
+		}
+	}
+	if len(t.Certificate) > 0 || len(t.Key) > 0 {
+		e := told(func(err **C.zkh_error) C.zkh_status {
+			certificate, key := some(t.Certificate), some(t.Key)
+			return C.zkh_client_options_set_tls_certificate_pem(options, unsafe.Pointer(&certificate[0]),
+				C.size_t(len(t.Certificate)), unsafe.Pointer(&key[0]), C.size_t(len(t.Key)), err)
+		})
+		if e != nil {
+			return e
+		}
+	}
+	if t.ServerName == "" {
+		return nil
+	}
+	return withText(t.ServerName, func(name *C.char, err **C.zkh_error) C.zkh_status {
+		return C.zkh_client_options_set_tls_server_name(options, name, err)
+	})
 }
 
 // Client is a client.
@@ -112,8 +240,15 @@ func NewClient(address string, options ClientOptions) (*Client, error) {
 	return &client, nil
 }
 
-// OnState sets who is told of every change of state.
-func (c *Client) OnState(tell func(state State, session int64, reason error)) error {
+// StateChange is a change of state: to which, with the present session and the one that was lost last.
+type StateChange struct {
+	State             State
+	Session, Previous int64
+	Reason            error
+}
+
+// OnState sets who is told of every change of state. It must not wait.
+func (c *Client) OnState(tell func(change StateChange)) error {
 	var err *C.zkh_error
 	handle := C.uintptr_t(cgo.NewHandle(tell))
 	if status := C.zkhgo_on_state(c.handle, handle, &err); status != C.ZKH_OK {
@@ -127,6 +262,23 @@ func (c *Client) State() State { return State(C.zkh_client_state(c.handle)) }
 
 // SessionID is the present session, 0 while there is none.
 func (c *Client) SessionID() int64 { return int64(C.zkh_client_session_id(c.handle)) }
+
+// SessionTimeout is the session timeout, as the server negotiated it last.
+func (c *Client) SessionTimeout() time.Duration {
+	return time.Duration(C.zkh_client_session_timeout_ms(c.handle)) * time.Millisecond
+}
+
+// Credentials are what another client needs to go on with the session.
+func (c *Client) Credentials() (Credentials, error) {
+	var session, zxid C.int64_t
+	var size C.size_t
+	password := make([]byte, 64)
+	e := told(func(err **C.zkh_error) C.zkh_status {
+		at, room := unsafe.Pointer(&password[0]), C.size_t(len(password))
+		return C.zkh_client_credentials(c.handle, &session, at, room, &size, &zxid, err)
+	})
+	return Credentials{SessionID: int64(session), Password: password[:size], LastZxid: int64(zxid)}, e
+}
 
 // WaitConnected waits until a server is connected; less than nothing waits for ever.
 func (c *Client) WaitConnected(timeout time.Duration) *Call {

@@ -22,6 +22,27 @@ const (
 	StopClosed       Stop = C.ZKH_STOP_CLOSED
 )
 
+// String says it in words.
+func (s Stop) String() string {
+	switch s {
+	case StopLeaseRanOut:
+		return "the lease ran out"
+	case StopSessionOver:
+		return "the session was over"
+	case StopNodeDeleted:
+		return "the node was deleted"
+	case StopClientClosed:
+		return "the connection was closed"
+	case StopInterrupted:
+		return "interrupted"
+	case StopResigned:
+		return "resigned"
+	case StopClosed:
+		return "the elector was closed"
+	}
+	return "not stopped"
+}
+
 // How the task of a term ended.
 const (
 	TaskDone        = C.ZKH_TASK_DONE
@@ -41,6 +62,7 @@ type ElectorOptions struct {
 	ACL                    []ACL
 	JSON                   string
 	Description            string
+	Patterns               []string
 	Lease, Grace           time.Duration // Both or none; a negative grace is for ever.
 	MinBackoff, MaxBackoff time.Duration // Both or none.
 }
@@ -81,6 +103,14 @@ func (o ElectorOptions) set(options C.zkh_elector_options) error {
 	if o.Description != "" {
 		e := withText(o.Description, func(description *C.char, err **C.zkh_error) C.zkh_status {
 			return C.zkh_elector_options_set_description(options, description, err)
+		})
+		if e != nil {
+			return e
+		}
+	}
+	for _, pattern := range o.Patterns {
+		e := withText(pattern, func(pattern *C.char, err **C.zkh_error) C.zkh_status {
+			return C.zkh_elector_options_add_extra_lock_pattern(options, pattern, err)
 		})
 		if e != nil {
 			return e

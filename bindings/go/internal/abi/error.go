@@ -135,12 +135,27 @@ func Because(err, cause error) error {
 	return &copied
 }
 
+// OfCode is an error of which no more is known than its code; nil for none.
+func OfCode(code Code) error {
+	if code == 0 {
+		return nil
+	}
+	return &Error{Code: code, Name: code.name(), Message: code.Error()}
+}
+
 // seenError copies an error that belongs to the library.
 func seenError(status C.zkh_status, err *C.zkh_error) error {
 	if status == C.ZKH_OK {
 		return nil
 	}
 	code := Code(status)
+	if code == BadHandle {
+		// Handles are freed here by Close alone.
+		return &Error{
+			Code: Closed, Name: Closed.name(), Path: C.GoString(C.zkh_error_path(err)),
+			Message: "it was closed before (" + Closed.name() + ")",
+		}
+	}
 	if err == nil {
 		return &Error{Code: code, Name: code.name(), Message: code.Error()}
 	}

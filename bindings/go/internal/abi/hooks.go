@@ -9,8 +9,10 @@ import (
 var (
 	// ClientOf is the client of a *zk.Conn.
 	ClientOf func(conn interface{}) (*Client, bool)
-	// ConnectTo makes a *zk.Conn with options that Connect does not have.
-	ConnectTo func(address string, options ClientOptions, lenient bool) (interface{}, error)
+	// ConnectLeniently makes a *zk.Conn for which an empty ACL lets anyone do everything.
+	ConnectLeniently func(address string) (interface{}, error)
+	// OpResults makes a []zk.OpResult.
+	OpResults func(results []*Result) interface{}
 )
 
 var leaks struct {

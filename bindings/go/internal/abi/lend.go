@@ -23,6 +23,19 @@ const (
 	RequestCheck    = C.ZKH_REQUEST_CHECK
 )
 
+// Op is a part of a transaction as an operation.
+func (p Part) Op() Op {
+	switch p.Operation {
+	case RequestCreate:
+		return CreateOp(p.Path, p.Data, p.Mode, p.ACL)
+	case RequestDelete:
+		return DeleteOp(p.Path, p.Version)
+	case RequestSet:
+		return SetOp(p.Path, p.Data, p.Version)
+	}
+	return CheckOp(p.Path, p.Version)
+}
+
 // Part is one operation that is asked for.
 type Part struct {
 	Operation int
@@ -52,8 +65,9 @@ func (w LentWatch) Fire(event Event) {
 	C.zkh_lent_watch_fire(C.zkh_lent_watch(w), C.int32_t(event), nil)
 }
 
-// Lend makes a client over a connection. ask is called for each request, in order, and must not wait.
-func Lend(options ClientOptions, ask func(request *Request)) (*Client, error) {
+// Lend makes a client over a connection. ask is called for each request, in order, and must not wait. Where the connection has no
+// transactions they are done step by step, and none is asked for.
+func Lend(options ClientOptions, transactions bool, ask func(request *Request)) (*Client, error) {
 	built, e := options.build()
 	if e != nil {
 		return nil, e
@@ -62,7 +76,7 @@ func Lend(options ClientOptions, ask func(request *Request)) (*Client, error) {
 	var client Client
 	var err *C.zkh_error
 	user := C.uintptr_t(cgo.NewHandle(ask))
-	if status := C.zkhgo_lend(&built, user, &client.handle, &err); status != C.ZKH_OK {
+	if status := C.zkhgo_lend(&built, C.bool(transactions), user, &client.handle, &err); status != C.ZKH_OK {
 		return nil, takeError(status, err)
 	}
 	return &client, nil

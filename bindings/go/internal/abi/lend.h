@@ -4,6 +4,8 @@
 
 #include "bridge.h"
 
-zkh_status zkhgo_lend(const zkh_client_options *options, uintptr_t user, zkh_client *client, zkh_error **err);
+/* Without transactions the library does them step by step. */
+zkh_status zkhgo_lend(const zkh_client_options *options, bool transactions, uintptr_t user, zkh_client *client,
+                      zkh_error **err);
 
 #endif

@@ -78,11 +78,7 @@ func (m *Multi) Check(path string, version int32) {
 
 // Commit does all of it or nothing.
 func (c *Client) Commit(m *Multi) *Call {
-	defer C.zkh_multi_free(m.handle)
-	if m.err != nil {
-		return refused(m.err)
-	}
-	return start(func(user C.uintptr_t, op *C.zkh_op, err **C.zkh_error) C.zkh_status {
+	return m.once(func(user C.uintptr_t, op *C.zkh_op, err **C.zkh_error) C.zkh_status {
 		return C.zkhgo_commit(c.handle, m.handle, user, op, err)
 	})
 }

@@ -19,14 +19,33 @@ const (
 	ClientClosed Loss = C.ZKH_LOSS_CLIENT_CLOSED
 )
 
+// String says it in words.
+func (l Loss) String() string {
+	switch l {
+	case LeaseRanOut:
+		return "the lease ran out"
+	case SessionOver:
+		return "the session was over"
+	case NodeDeleted:
+		return "the node was deleted"
+	case ClientClosed:
+		return "the connection was closed"
+	}
+	return "not lost"
+}
+
 // MutexOptions is how a mutex behaves; zero is the default of each.
 type MutexOptions struct {
 	ACL      []ACL
 	JSON     string // Further keys of the node's JSON object.
 	Patterns []string
-	// The lease of a persistent lock, and lease and delay of a strict one.
-	Persistent, Lease, Delay time.Duration
+	// The lease of a persistent lock.
+	Persistent *time.Duration
+	Strict     *Strict
 }
+
+// Strict is what a strict lock counts on.
+type Strict struct{ Lease, Delay time.Duration }
 
 func (o MutexOptions) build() (C.zkh_mutex_options, error) {
 	var options C.zkh_mutex_options
@@ -75,14 +94,14 @@ func (o MutexOptions) set(options C.zkh_mutex_options) error {
 		}
 	}
 	var err *C.zkh_error
-	if o.Persistent != 0 {
-		ms := C.int64_t(Milliseconds(o.Persistent))
+	if o.Persistent != nil {
+		ms := C.int64_t(Milliseconds(*o.Persistent))
 		if s := C.zkh_mutex_options_set_persistent(options, ms, &err); s != C.ZKH_OK {
 			return takeError(s, err)
 		}
 	}
-	if o.Lease != 0 || o.Delay != 0 {
-		lease, delay := C.int64_t(Milliseconds(o.Lease)), C.int64_t(Milliseconds(o.Delay))
+	if o.Strict != nil {
+		lease, delay := C.int64_t(Milliseconds(o.Strict.Lease)), C.int64_t(Milliseconds(o.Strict.Delay))
 		if s := C.zkh_mutex_options_set_strict(options, lease, delay, &err); s != C.ZKH_OK {
 			return takeError(s, err)
 		}

@@ -29,13 +29,19 @@ type Result struct {
 	Exists bool
 	Names  []string
 	ACL    []ACL
+	// Of each operation of a transaction or of several reads, and what a read of several failed with.
+	Parts  []*Result
+	Status Code
 }
 
 func copyResult(result *C.zkh_result) *Result {
 	if result == nil {
 		return nil
 	}
-	r := &Result{Path: C.GoString(C.zkh_result_path(result)), Exists: bool(C.zkh_result_exists(result))}
+	r := &Result{
+		Path: C.GoString(C.zkh_result_path(result)), Exists: bool(C.zkh_result_exists(result)),
+		Status: Code(C.zkh_result_status(result)),
+	}
 	var size C.size_t
 	if data := C.zkh_result_data(result, &size); data != nil {
 		r.Data = append([]byte{}, unsafe.Slice((*byte)(data), int(size))...)
@@ -57,6 +63,8 @@ func copyResult(result *C.zkh_result) *Result {
 			id := C.GoString(C.zkh_result_id(result, i))
 			perms := int32(C.zkh_result_permissions(result, i))
 			r.ACL = append(r.ACL, ACL{Perms: perms, Scheme: C.GoString(scheme), ID: id})
+		} else if part := C.zkh_result_at(result, i); part != nil {
+			r.Parts = append(r.Parts, copyResult(part))
 		}
 	}
 	return r

@@ -4,10 +4,7 @@ package abi
 // #include "bridge.h"
 import "C"
 
-import (
-	"time"
-	"unsafe"
-)
+import "unsafe"
 
 // TreeCreate creates a node and its missing parents.
 func (c *Client) TreeCreate(path string, value []byte, mode int32, list []ACL) *Call {
@@ -73,85 +70,3 @@ func HasWildcard(path string) bool {
 	defer free(c)
 	return bool(C.zkh_path_has_wildcard(c))
 }
-
-// QueueLock is a lock on a queue.
-type QueueLock struct{ handle C.zkh_queue_lock }
-
-// NewQueueLock makes a lock on the parent of the nodes that wait.
-func (c *Client) NewQueueLock(queue string) (*QueueLock, error) {
-	var lock QueueLock
-	err := withText(queue, func(queue *C.char, err **C.zkh_error) C.zkh_status {
-		return C.zkh_queue_lock_new(c.handle, queue, nil, &lock.handle, err)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &lock, nil
-}
-
-// Obtain waits until a node of the queue is the first.
-func (q *QueueLock) Obtain(name string, timeout time.Duration) *Call {
-	ms := C.int64_t(Milliseconds(timeout))
-	return about(name, func(name *C.char, user C.uintptr_t, op *C.zkh_op, err **C.zkh_error) C.zkh_status {
-		return C.zkhgo_obtain(q.handle, name, ms, user, op, err)
-	})
-}
-
-// Free frees the handle.
-func (q *QueueLock) Free() { C.zkh_queue_lock_free(q.handle) }
-
-// PidNode is a node that says that its owner lives.
-type PidNode struct{ handle C.zkh_pid_node }
-
-// NewPidNode makes a pid node that is not there yet. A nil list is the default: anyone, as
-// for a file; so is a wait of 0.
-func (c *Client) NewPidNode(path string, value []byte, list []ACL, wait time.Duration) (*PidNode, error) {
-	var options C.zkh_pid_node_options
-	var err *C.zkh_error
-	if status := C.zkh_pid_node_options_new(&options, &err); status != C.ZKH_OK {
-		return nil, takeError(status, err)
-	}
-	defer C.zkh_pid_node_options_free(options)
-	if list != nil {
-		acl, e := newACL(list)
-		if e != nil {
-			return nil, e
-		}
-		defer C.zkh_acl_free(acl)
-		if status := C.zkh_pid_node_options_set_acl(options, &acl, &err); status != C.ZKH_OK {
-			return nil, takeError(status, err)
-		}
-	}
-	if wait != 0 {
-		ms := C.int64_t(Milliseconds(wait))
-		if status := C.zkh_pid_node_options_set_wait_ms(options, ms, &err); status != C.ZKH_OK {
-			return nil, takeError(status, err)
-		}
-	}
-	var node PidNode
-	data, size := some(value), C.size_t(len(value))
-	e := withText(path, func(path *C.char, err **C.zkh_error) C.zkh_status {
-		return C.zkh_pid_node_new(c.handle, path, unsafe.Pointer(&data[0]), size, &options, &node.handle, err)
-	})
-	if e != nil {
-		return nil, e
-	}
-	return &node, nil
-}
-
-// Start makes the node on the server, and keeps it.
-func (p *PidNode) Start() *Call {
-	return start(func(user C.uintptr_t, op *C.zkh_op, err **C.zkh_error) C.zkh_status {
-		return C.zkhgo_pid_start(p.handle, user, op, err)
-	})
-}
-
-// Close removes the node.
-func (p *PidNode) Close() *Call {
-	return start(func(user C.uintptr_t, _ *C.zkh_op, err **C.zkh_error) C.zkh_status {
-		return C.zkhgo_pid_close(p.handle, user, err)
-	})
-}
-
-// Free frees the handle.
-func (p *PidNode) Free() { C.zkh_pid_node_free(p.handle) }

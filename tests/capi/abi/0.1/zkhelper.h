@@ -1180,6 +1180,10 @@ int32_t zkh_client_state(struct zkh_client client);
 // The present session's id; 0 while there is none and where the handle is dead. Any thread.
 int64_t zkh_client_session_id(struct zkh_client client);
 
+// The session timeout in milliseconds, as the server negotiated it last, or the one that is asked for before the first
+// session; 0 where the handle is dead. Any thread.
+int64_t zkh_client_session_timeout_ms(struct zkh_client client);
+
 // Gives what another client, also of another process, needs to attach to the present session
 // (`zkh_client_options_set_reattach`): its id, its password and the last transaction that was seen. `*len`
 // takes the password's length in bytes, which is 16; `*session_id` is 0 while there is no session. The password is a secret. A
@@ -1731,6 +1735,15 @@ zkh_status zkh_lend_set(struct zkh_lend lend,
                         zkh_lend_fn callback,
                         struct zkh_error **err);
 
+// Whether transactions are done step by step (`stepwise` is true) where ZKH_REQUEST_MULTI is not set, so that elections,
+// strict and persistent locks run too: their checks become reads, and their changes follow one by one. That is weaker than
+// a transaction, since others may come in between: a lock is then as certain as the reads of the program's
+// connection are, and what docs/lent.md says of it. Default: false, which refuses them.
+// Any thread. Errors: ZKH_BAD_HANDLE, ZKH_FORKED.
+zkh_status zkh_lend_set_stepwise(struct zkh_lend lend,
+                                 bool stepwise,
+                                 struct zkh_error **err);
+
 // Frees a table; null is left alone. Any thread. Errors, logged too: ZKH_BAD_HANDLE, ZKH_FORKED.
 zkh_status zkh_lend_free(struct zkh_lend lend);
 
@@ -1741,7 +1754,7 @@ zkh_status zkh_lend_free(struct zkh_lend lend);
 // nothing more is asked of the program then.
 // Create, delete, exists, get and children must be set. Without ZKH_REQUEST_MULTI nothing can be proven of
 // locks: they are believed until the connection goes, `zkh_mutex_valid_ms` is -1, and strict and persistent locks
-// are refused. What needs an operation that is not set ends with ZKH_UNSUPPORTED, which is logged once; so do
+// are refused, unless `zkh_lend_set_stepwise` asked for a stand-in. What needs an operation that is not set ends with ZKH_UNSUPPORTED, which is logged once; so do
 // credentials, access control lists of nodes that are there, persistent watches and several reads in one request.
 // `user_data` is destroyed by `destroy`, which may be null, on the callbacks' thread and behind the last of them, once
 // the client and its mutexes are freed.

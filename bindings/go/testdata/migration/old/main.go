@@ -116,7 +116,6 @@ func locks(conn, other zkhelper.Conn) {
 	for len(contenders(conn)) < 2 {
 		time.Sleep(10 * time.Millisecond)
 	}
-	time.Sleep(100 * time.Millisecond)
 	second.Interrupt()
 	require(<-interrupted == zkhelper.ErrInterrupted, "a wait is interrupted")
 	check(mutex.Unlock())

@@ -1,0 +1,1 @@
+//! Nothing but what `cargo bench` runs: see benches/inside.rs.

@@ -1,0 +1,138 @@
+//! The places of one client in the queues of its locks: whoever waits behind a holder of the same client hears from
+//! that holder itself that the lock is free.
+//!
+//! A holder was the lowest, so when its node is gone everybody before it is, too. The server's event alone does not say
+//! *how* it went: the end of the session, which is also the session of the one that waits, deletes both nodes in any
+//! order. The answer to the holder's own deletion says it: that was a write of a session that lived.
+
+use crate::sync::Mutex as Locked;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Its node is in the queue, or holds the lock.
+    Taken,
+    /// It held, has stopped believing, and its node is being deleted.
+    Leaving,
+    /// It held, and the deletion of its node was answered.
+    Left,
+    /// It went in any other way.
+    Gone,
+}
+
+/// All the places of one client, by the paths of their nodes.
+#[derive(Default)]
+pub(super) struct Seats(Locked<HashMap<String, Arc<Neighbour>>>);
+
+/// A place as others see it.
+pub(super) struct Neighbour {
+    pub(super) czxid: i64,
+    stage: watch::Sender<Stage>,
+}
+
+/// One's own place, until this is dropped.
+pub(super) struct Seat {
+    seats: Arc<Seats>,
+    path: String,
+    own: Arc<Neighbour>,
+}
+
+impl Seats {
+    /// Takes the place of a node that was created.
+    pub(super) fn take(self: &Arc<Self>, path: &str, czxid: i64) -> Seat {
+        let own = Arc::new(Neighbour { czxid, stage: watch::Sender::new(Stage::Taken) });
+        self.0.lock().insert(path.to_owned(), Arc::clone(&own));
+        Seat { seats: Arc::clone(self), path: path.to_owned(), own }
+    }
+
+    /// The place of a node, if it is one of this client's.
+    pub(super) fn find(&self, path: &str) -> Option<Arc<Neighbour>> {
+        self.0.lock().get(path).cloned()
+    }
+}
+
+impl Neighbour {
+    /// Ends when it held the lock and its deletion was answered, with true; with false when it went in any other way.
+    pub(super) async fn left(&self) -> bool {
+        let mut stage = self.stage.subscribe();
+        let end = stage.wait_for(|stage| matches!(stage, Stage::Left | Stage::Gone)).await;
+        end.is_ok_and(|stage| *stage == Stage::Left)
+    }
+
+    /// Whether it is about to leave, or has left.
+    pub(super) fn is_leaving(&self) -> bool {
+        matches!(*self.stage.borrow(), Stage::Leaving | Stage::Left)
+    }
+}
+
+impl Seat {
+    /// It held, does not believe any more, and its node is about to be deleted.
+    pub(super) fn leaving(&self) {
+        self.own.stage.send_replace(Stage::Leaving);
+    }
+
+    /// It held, and the deletion of its node was answered.
+    pub(super) fn left(self) {
+        self.own.stage.send_replace(Stage::Left);
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        {
+            let mut all = self.seats.0.lock();
+            // A parent that was made anew repeats names.
+            if all.get(&self.path).is_some_and(|there| Arc::ptr_eq(there, &self.own)) {
+                all.remove(&self.path);
+            }
+        }
+        self.own.stage.send_if_modified(|stage| {
+            let is_news = *stage != Stage::Left;
+            if is_news {
+                *stage = Stage::Gone;
+            }
+            is_news
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    fn now<T>(work: impl Future<Output = T>) -> Poll<T> {
+        pin!(work).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn only_a_holder_whose_deletion_was_answered_has_left() {
+        let seats = Arc::new(Seats::default());
+        let holder = seats.take("/lock/lock-0000000001", 7);
+        let seen = seats.find("/lock/lock-0000000001").expect("a neighbour");
+        assert!(seen.czxid == 7 && !seen.is_leaving() && now(seen.left()).is_pending());
+        holder.leaving();
+        assert!(seen.is_leaving() && now(seen.left()).is_pending());
+        holder.left();
+        assert_eq!(now(seen.left()), Poll::Ready(true));
+        assert!(seats.find("/lock/lock-0000000001").is_none());
+    }
+
+    #[test]
+    fn whoever_gives_up_or_is_not_answered_is_gone_and_a_name_that_is_repeated_stays() {
+        let seats = Arc::new(Seats::default());
+        let first = seats.take("/lock/lock-0000000001", 7);
+        let seen = seats.find("/lock/lock-0000000001").expect("a neighbour");
+        first.leaving();
+        let second = seats.take("/lock/lock-0000000001", 9);
+        drop(first);
+        assert_eq!(now(seen.left()), Poll::Ready(false));
+        assert_eq!(seats.find("/lock/lock-0000000001").map(|there| there.czxid), Some(9));
+        drop(second);
+        assert!(seats.find("/lock/lock-0000000001").is_none());
+    }
+}

@@ -1,0 +1,63 @@
+//! Seeds by which the simulator found an error of ours, and that error as it can be put back.
+//!
+//! Each holds as long as the schedule plays as it did; when the model is changed so that another is dealt, the test says
+//! so, and `ZKHELPER_MUTANT` finds a new seed.
+
+use crate::schedule::Schedule;
+use zkhelper::simulation::Mutant;
+
+pub struct Regression {
+    pub seed: u64,
+    /// Where the error was found when the stage had these alone: see `cast` in `sim.rs`.
+    pub cast: Option<u32>,
+    pub what: &'static str,
+    pub mutant: Mutant,
+    pub promise: &'static str,
+}
+
+impl Regression {
+    pub fn schedule(&self) -> Schedule {
+        Schedule { cast: self.cast, ..Schedule::of(self.seed) }
+    }
+}
+
+const fn found(
+    seed: u64,
+    cast: Option<u32>,
+    what: &'static str,
+    mutant: Mutant,
+    promise: &'static str,
+) -> Regression {
+    Regression { seed, cast, what, mutant, promise }
+}
+
+pub const ALL: &[Regression] = &[
+    found(
+        544_468,
+        Some(0),
+        "a releaser of a dead persistent lock removed the companion that another one had made since",
+        Mutant::CompanionByOldLook,
+        "M2",
+    ),
+    found(
+        64,
+        Some(70),
+        "a term began whose lease had run out while the process was paused",
+        Mutant::BeginsTermBlindly,
+        "overdue",
+    ),
+    found(
+        6798,
+        Some(90),
+        "a pid node that took a dead owner's place deleted a living one's",
+        Mutant::TakesOverByVersion,
+        "P1",
+    ),
+    found(
+        138_587,
+        Some(90),
+        "two handles of one client removed one node, and the second removal met another owner's",
+        Mutant::AnyPidNodeOfSession,
+        "P1",
+    ),
+];
