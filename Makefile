@@ -18,7 +18,7 @@ CAPI := --features "capi $(FEATURES)"
 ALL := --features capi,tls
 TESTS := --features capi,tls,simulation
 
-.PHONY: help build demo test lint sim nemesis fuzz soak header reference prove bench bench-peers bench-scale install clean
+.PHONY: help build demo test lint sim nemesis fuzz tsan soak header reference prove bench bench-peers bench-scale install clean
 
 help:
 	@echo 'make demo      processes hand a lock back and forth, and take an election over from one that is killed;'
@@ -34,6 +34,7 @@ help:
 	@echo 'make sim       SEEDS=n schedules of the simulator, and known errors put back'
 	@echo 'make nemesis   MINUTES=n of clients and servers killed, frozen and cut off; SEED=, CONTROL=kazoo'
 	@echo 'make fuzz      MINUTES=n for each fuzzer: calls over the C ABI, bytes at the embedded server and from a server'
+	@echo 'make tsan      MINUTES=n of each fuzzer with random inputs, under ThreadSanitizer'
 	@echo 'make soak      MINUTES=n of locking, watching, leading, connecting: nothing may grow'
 	@echo 'make bench     what a call costs inside one process (criterion)'
 	@echo 'make bench-peers  beside kazoo, Curator, go-zookeeper, zookeeper-client and the Apache C client; WRITE=1: docs/speed.md'
@@ -95,6 +96,9 @@ nemesis: build
 
 fuzz:
 	scripts/fuzz.sh $(MINUTES)
+
+tsan:
+	scripts/tsan.sh $$(($(MINUTES) * 60))
 
 soak:
 	ZKHELPER_SOAK_SECONDS=$$(($(MINUTES) * 60)) cargo test --locked $(ALL) --test soak -- --nocapture

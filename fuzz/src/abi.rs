@@ -5,11 +5,12 @@
 //! given out twice. Checked at the end: every completion came once, every `user_data` was destroyed once.
 
 use crate::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use zkhelper::embedded::Server;
 
@@ -116,7 +117,7 @@ const LIMIT: Duration = Duration::from_secs(50);
 const CALLS: usize = 200;
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
+    of.lock()
 }
 
 /// Something that a pointer was given for, freed with the last who uses it.
@@ -311,8 +312,8 @@ impl<'a> Call<'a> {
     /// An object that the call frees: nobody else may use it meanwhile or later.
     fn given_up(&mut self, kind: &'static str) -> *mut c_void {
         let mut objects = lock(&self.scene.objects);
-        let free = |object: &Arc<Object>| object.kind == kind && Arc::strong_count(object) == 1;
-        let Some(at) = objects.iter().position(free) else { return ptr::null_mut() };
+        let mut free = |object: &mut Arc<Object>| object.kind == kind && Arc::get_mut(object).is_some();
+        let Some(at) = objects.iter_mut().position(&mut free) else { return ptr::null_mut() };
         let object = objects.swap_remove(at);
         let pointer = object.pointer;
         self.given_up = Some(object);
@@ -485,7 +486,7 @@ impl<'a> Call<'a> {
 
     fn destroy(&mut self) -> Option<DestroyFn> {
         let ticket = self.ticket.take()?;
-        let wanted = self.bytes.below(16) != 0;
+        let wanted = self.bytes.below(64) != 0;
         ticket.has_destroy.store(wanted, Ordering::SeqCst);
         wanted.then_some(destroyed as DestroyFn)
     }
@@ -741,10 +742,9 @@ pub fn play(bytes: &[u8]) {
     }
     let rest = bytes.take(usize::MAX);
     std::thread::scope(|scope| {
-        for piece in pieces {
-            scope.spawn(|| run(&scene, piece));
-        }
+        let threads: Vec<_> = pieces.into_iter().map(|piece| scope.spawn(|| run(&scene, piece))).collect();
         run(&scene, rest);
+        threads.into_iter().for_each(|thread| thread.join().expect("its calls"));
     });
     tear_down(&scene);
 }
@@ -756,6 +756,8 @@ pub fn prologue(name: &str, arguments: &[u8]) -> Vec<u8> {
     let length = u8::try_from(arguments.len()).expect("few arguments");
     [&at[..], &[length], arguments].concat()
 }
+
+static KEPT: Mutex<Vec<Arc<Ticket>>> = Mutex::new(Vec::new());
 
 fn tear_down(scene: &Arc<Scene>) {
     // Callbacks make no further calls.
@@ -832,7 +834,7 @@ fn tear_down(scene: &Arc<Scene>) {
         }
         if !has_destroy {
             // Nobody says when it is over: it stays.
-            std::mem::forget(Arc::clone(&ticket));
+            lock(&KEPT).push(ticket);
         }
     }
     lock(&scene.objects).clear();
