@@ -61,6 +61,7 @@ test:
 	tests/interop/embedded_clients.sh
 	scripts/python.sh test
 	scripts/go.sh
+	python3 benches/peers/run.py --smoke --only "zkhelper (C)" "zkhelper (Go)"
 
 lint:
 	cargo fmt --all --check
