@@ -67,6 +67,7 @@ test:
 	tests/interop/embedded_clients.sh
 	scripts/python.sh test
 	scripts/go.sh
+	python3 benches/peers/run.py --smoke --only "zkhelper (C)" "zkhelper (Go)"
 	@$(MAKE) --no-print-directory nemesis
 
 lint:

@@ -115,8 +115,10 @@ struct candidate {
 
 static void elected(void *user, int64_t token, int64_t valid_ms)
 {
+    struct candidate *candidate = user;
     (void)token, (void)valid_ms;
-    ((struct candidate *)user)->led();
+    candidate->led();
+    zkh_elector_resign(candidate->elector, NULL);
 }
 
 static void over(void *user, zkh_status status, int64_t value, const zkh_error *error)
