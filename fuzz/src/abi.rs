@@ -9,7 +9,7 @@ use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use zkhelper::embedded::Server;
@@ -531,6 +531,7 @@ impl<'a> Call<'a> {
             if id != 0 {
                 assert!(lock(&self.scene.known).insert(id), "{function} gave out an id again: {id:#x}");
                 lock(&self.scene.handles).push((kind, Handle(id)));
+                GREATEST.fetch_max(id >> 24 & 0xff_ffff, Ordering::Relaxed);
                 if kind == "client_options" {
                     impatient(Handle(id));
                 }
@@ -693,12 +694,17 @@ fn counts() -> &'static [[AtomicUsize; 2]] {
     COUNTS.get_or_init(|| FUNCTIONS.iter().map(|_| Default::default()).collect())
 }
 
-/// How often functions were called and succeeded, and which never did: what the inputs are worth.
+/// The greatest slot of a handle: the most objects that were alive at once, if none is forgotten.
+static GREATEST: AtomicU64 = AtomicU64::new(0);
+
+/// How often functions were called and succeeded, the greatest slot of a handle, and which never did: what the inputs are worth.
 pub fn tally() -> String {
     let sum = |which: usize| counts().iter().map(|of| of[which].load(Ordering::Relaxed)).sum::<usize>();
     let never = FUNCTIONS.iter().zip(counts()).filter(|(_, of)| of[1].load(Ordering::Relaxed) == 0);
     let names: Vec<_> = never.map(|((name, _), _)| *name).collect();
-    format!("{} calls, {} of them succeeded; without success: {}", sum(0), sum(1), names.join(" "))
+    let slot = GREATEST.load(Ordering::Relaxed);
+    let names = names.join(" ");
+    format!("{} calls, {} of them succeeded, greatest slot {slot}; without success: {names}", sum(0), sum(1))
 }
 
 /// Makes the calls that these bytes ask for.
@@ -838,4 +844,7 @@ fn tear_down(scene: &Arc<Scene>) {
         }
     }
     lock(&scene.objects).clear();
+    // Tickets that stay keep the scene.
+    *lock(&scene.handles) = Vec::new();
+    lock(&scene.known).clear();
 }

@@ -32,11 +32,18 @@ impl Stage<'_> {
         std::thread::sleep(Duration::from_millis(ms).min(left));
     }
 
-    /// A client: the last holder, the last leader or any.
+    /// A client: one that just began to hold for long, the last leader, or any.
     fn victim(&self, dice: &mut Rng) -> usize {
         let any = dice.usize(..CLIENTS);
         match dice.u8(..3) {
-            0 => self.latest.holder.load(Ordering::Relaxed),
+            0 => {
+                let before = self.latest.stays.load(Ordering::Relaxed);
+                let patience = self.end.min(Instant::now() + Duration::from_secs(5));
+                while self.latest.stays.load(Ordering::Relaxed) == before && Instant::now() < patience {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                self.latest.holder.load(Ordering::Relaxed)
+            }
             1 => self.latest.leader.load(Ordering::Relaxed),
             _ => any,
         }
