@@ -124,10 +124,21 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Object {
     kind: &'static str,
     pointer: usize,
+    /// The call that it was given to frees it.
+    given_up: AtomicBool,
+}
+
+impl Object {
+    fn new(kind: &'static str, pointer: usize) -> Arc<Self> {
+        Arc::new(Self { kind, pointer, given_up: AtomicBool::new(false) })
+    }
 }
 
 impl Drop for Object {
     fn drop(&mut self) {
+        if *self.given_up.get_mut() {
+            return;
+        }
         let free = match self.kind {
             "error" => zkh_error_free,
             "result" => zkh_result_free,
@@ -494,8 +505,7 @@ impl<'a> Call<'a> {
     /// Ends a call that answers with no status.
     fn passed(&mut self) {
         if let Some(object) = self.given_up.take() {
-            // The library has freed it.
-            std::mem::forget(object);
+            object.given_up.store(true, Ordering::Relaxed);
         }
     }
 
@@ -515,14 +525,14 @@ impl<'a> Call<'a> {
                     unsafe { (zkh_error_code(error), CStr::from_ptr(zkh_error_message(error))) };
                 assert_eq!(code, status, "{function}: {message:?}");
                 assert!(!message.to_bytes().is_empty(), "{function}: an error without a message");
-                lock(&self.scene.objects).push(Arc::new(Object { kind: "error", pointer: error as usize }));
+                lock(&self.scene.objects).push(Object::new("error", error as usize));
             }
         }
         for (kind, cell) in std::mem::take(&mut self.outs) {
             let pointer = read(cell);
             assert!(status == 0 || pointer == 0, "{function} gave {status} and a {kind}");
             if pointer != 0 {
-                lock(&self.scene.objects).push(Arc::new(Object { kind, pointer: pointer as usize }));
+                lock(&self.scene.objects).push(Object::new(kind, pointer as usize));
             }
         }
         for (kind, cell) in std::mem::take(&mut self.new_handles) {
