@@ -26,6 +26,6 @@ for name in ${*:-abi server client}; do
     set -- "$CARGO_TARGET_DIR/corpus/$name"
     [ ! -d "fuzz/regressions/$name" ] || set -- "$@" "fuzz/regressions/$name"
     "$tools/bin/cargo-fuzz" fuzz run --features libfuzzer "$name" "$@" -- \
-        -max_total_time=$((minutes * 60)) -max_len=2000 -timeout=120 -rss_limit_mb=4096 -print_final_stats=1 \
+        -max_total_time=$((minutes * 60)) -max_len=2000 -len_control=0 -timeout=120 -rss_limit_mb=4096 -print_final_stats=1 \
         -artifact_prefix="$CARGO_TARGET_DIR/found/$name/"
 done

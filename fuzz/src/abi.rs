@@ -9,7 +9,7 @@ use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use zkhelper::embedded::Server;
@@ -124,10 +124,21 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Object {
     kind: &'static str,
     pointer: usize,
+    /// The call that it was given to frees it.
+    given_up: AtomicBool,
+}
+
+impl Object {
+    fn new(kind: &'static str, pointer: usize) -> Arc<Self> {
+        Arc::new(Self { kind, pointer, given_up: AtomicBool::new(false) })
+    }
 }
 
 impl Drop for Object {
     fn drop(&mut self) {
+        if *self.given_up.get_mut() {
+            return;
+        }
         let free = match self.kind {
             "error" => zkh_error_free,
             "result" => zkh_result_free,
@@ -494,8 +505,7 @@ impl<'a> Call<'a> {
     /// Ends a call that answers with no status.
     fn passed(&mut self) {
         if let Some(object) = self.given_up.take() {
-            // The library has freed it.
-            std::mem::forget(object);
+            object.given_up.store(true, Ordering::Relaxed);
         }
     }
 
@@ -515,14 +525,14 @@ impl<'a> Call<'a> {
                     unsafe { (zkh_error_code(error), CStr::from_ptr(zkh_error_message(error))) };
                 assert_eq!(code, status, "{function}: {message:?}");
                 assert!(!message.to_bytes().is_empty(), "{function}: an error without a message");
-                lock(&self.scene.objects).push(Arc::new(Object { kind: "error", pointer: error as usize }));
+                lock(&self.scene.objects).push(Object::new("error", error as usize));
             }
         }
         for (kind, cell) in std::mem::take(&mut self.outs) {
             let pointer = read(cell);
             assert!(status == 0 || pointer == 0, "{function} gave {status} and a {kind}");
             if pointer != 0 {
-                lock(&self.scene.objects).push(Arc::new(Object { kind, pointer: pointer as usize }));
+                lock(&self.scene.objects).push(Object::new(kind, pointer as usize));
             }
         }
         for (kind, cell) in std::mem::take(&mut self.new_handles) {
@@ -531,6 +541,7 @@ impl<'a> Call<'a> {
             if id != 0 {
                 assert!(lock(&self.scene.known).insert(id), "{function} gave out an id again: {id:#x}");
                 lock(&self.scene.handles).push((kind, Handle(id)));
+                GREATEST.fetch_max(id >> 24 & 0xff_ffff, Ordering::Relaxed);
                 if kind == "client_options" {
                     impatient(Handle(id));
                 }
@@ -693,12 +704,17 @@ fn counts() -> &'static [[AtomicUsize; 2]] {
     COUNTS.get_or_init(|| FUNCTIONS.iter().map(|_| Default::default()).collect())
 }
 
-/// How often functions were called and succeeded, and which never did: what the inputs are worth.
+/// The greatest slot of a handle: the most objects that were alive at once, if none is forgotten.
+static GREATEST: AtomicU64 = AtomicU64::new(0);
+
+/// How often functions were called and succeeded, the greatest slot of a handle, and which never did: what the inputs are worth.
 pub fn tally() -> String {
     let sum = |which: usize| counts().iter().map(|of| of[which].load(Ordering::Relaxed)).sum::<usize>();
     let never = FUNCTIONS.iter().zip(counts()).filter(|(_, of)| of[1].load(Ordering::Relaxed) == 0);
     let names: Vec<_> = never.map(|((name, _), _)| *name).collect();
-    format!("{} calls, {} of them succeeded; without success: {}", sum(0), sum(1), names.join(" "))
+    let slot = GREATEST.load(Ordering::Relaxed);
+    let names = names.join(" ");
+    format!("{} calls, {} of them succeeded, greatest slot {slot}; without success: {names}", sum(0), sum(1))
 }
 
 /// Makes the calls that these bytes ask for.
@@ -838,4 +854,7 @@ fn tear_down(scene: &Arc<Scene>) {
         }
     }
     lock(&scene.objects).clear();
+    // Tickets that stay keep the scene.
+    *lock(&scene.handles) = Vec::new();
+    lock(&scene.known).clear();
 }

@@ -124,11 +124,12 @@ impl Programs {
 
 pub(crate) type Shared = Arc<Mutex<History>>;
 
-/// The numbers of the clients that were granted the lock last, and the lead.
+/// The numbers of the clients that hold for long now, or lead, and how often somebody began to hold for long.
 #[derive(Default)]
 pub(crate) struct Latest {
     pub(crate) holder: AtomicUsize,
     pub(crate) leader: AtomicUsize,
+    pub(crate) stays: AtomicUsize,
 }
 
 pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -189,7 +190,10 @@ impl Client {
                         match what {
                             What::Granted { .. } => {
                                 grants.fetch_add(1, Ordering::Relaxed);
+                            }
+                            What::Stays { .. } => {
                                 latest.holder.store(number, Ordering::Relaxed);
+                                latest.stays.fetch_add(1, Ordering::Relaxed);
                             }
                             What::Leads { .. } => latest.leader.store(number, Ordering::Relaxed),
                             _ => {}
@@ -262,6 +266,7 @@ fn heard(line: &str) -> (Nanos, What) {
     let what = || {
         Some(match *words.get(1)? {
             "granted" => What::Granted { token: number(2)?, asked: time(3)?, promised: time(4)? },
+            "stays" => What::Stays { token: number(2)? },
             "until" => What::Until { token: number(2)?, promised: time(3)? },
             "read" => What::Read { token: number(2)?, value: number(3)? },
             "write" => What::Write { token: number(2)?, value: number(3)? },

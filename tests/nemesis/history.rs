@@ -22,6 +22,10 @@ pub(crate) enum What {
         asked: Nanos,
         promised: Nanos,
     },
+    /// The holder is going to hold for long.
+    Stays {
+        token: i64,
+    },
     /// The promise was renewed.
     Until {
         token: i64,

@@ -50,7 +50,10 @@ def hold(zk: KazooClient, lock: object, asked: int) -> None:
     except (KazooException, KazooTimeoutError):
         return
     say(granted, "granted", token, asked, granted)
-    end = time.monotonic() + (random.uniform(0.5, 4) if random.random() < 1 / 90 else random.uniform(0, 0.006))
+    seconds = random.uniform(0.5, 4) if random.random() < 1 / 50 else random.uniform(0, 0.006)
+    if seconds >= 0.5:
+        say(now(), "stays", token)
+    end = time.monotonic() + seconds
     believed, following, why = granted, 0.0, "released"
     while True:
         at = now()

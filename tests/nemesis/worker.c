@@ -125,7 +125,10 @@ static void hold(unsigned *seed, int64_t asked, int64_t last_lost)
         promised = granted;
     }
     say(granted, "granted %" PRId64 " %" PRId64 " %" PRId64, token, asked, promised);
-    int64_t end = granted + 1000000 * (chance(seed, 90) == 0 ? 500 + chance(seed, 3500) : chance(seed, 6));
+    int64_t time_ms = chance(seed, 50) == 0 ? 500 + chance(seed, 3500) : chance(seed, 6);
+    int64_t end = granted + 1000000 * time_ms;
+    if (time_ms >= 500)
+        say(now(), "stays %" PRId64, token);
     int64_t next = granted, value = 0;
     do {
         if (now() >= next) {

@@ -105,7 +105,10 @@ async fn work_under(
     let promised = Cell::new(hold.valid_until().map_or(granted, nanos));
     say(granted, format_args!("granted {token} {asked} {}", promised.get()));
     // Most are short; some are long enough for a fault to come in between.
-    let time = if dice.u8(..90) == 0 { dice.u64(500..4_000) } else { dice.u64(..6) };
+    let time = if dice.u8(..50) == 0 { dice.u64(500..4_000) } else { dice.u64(..6) };
+    if time >= 500 {
+        say(now(), format_args!("stays {token}"));
+    }
     let value = RefCell::new(None);
     let work = async {
         let end = tokio::time::Instant::now() + Duration::from_millis(time);

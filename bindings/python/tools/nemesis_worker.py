@@ -85,7 +85,10 @@ class Hold:
         return True
 
     def work(self) -> None:
-        end = time.monotonic() + (random.uniform(0.5, 4) if random.random() < 1 / 90 else random.uniform(0, 0.006))
+        seconds = random.uniform(0.5, 4) if random.random() < 1 / 50 else random.uniform(0, 0.006)
+        if seconds >= 0.5:
+            say(now(), "stays", self.token)
+        end = time.monotonic() + seconds
         following = 0.0
         while True:
             if time.monotonic() >= following:
