@@ -34,7 +34,7 @@ OURS = ["zkhelper (Rust)", "zkhelper (C)", "zkhelper (Go)", "zkhelper (Python)"]
 PEERS = ["raw", *OURS, "C by hand", "go-zookeeper", "zookeeper-client", "Curator", "kazoo"]
 # So much slower than the others that a round of theirs is shorter.
 SLOW = {"kazoo": 4}
-LIMIT = 120
+LIMIT = 240
 
 
 def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
