@@ -221,9 +221,15 @@ fn what_was_mended_stays_mended() {
 /// (tests/scenarios/lease.rs has that); a reset waits by itself.
 const ELSEWHERE: [Mutant; 1] = [Mutant::ParentAlwaysFirst];
 
-/// Those that take more schedules than there is time for each time; `ZKHELPER_MUTANT_SEEDS` tries them too.
-const RARE: [Mutant; 4] =
-    [Mutant::DeletesByName, Mutant::SyncProves, Mutant::AnyCompanion, Mutant::CompanionByOldLook];
+/// Those that take more schedules than there is time for each time; `ZKHELPER_MUTANT_SEEDS` tries them too, and
+/// `regressions.rs` has a seed for some.
+const RARE: [Mutant; 5] = [
+    Mutant::DeletesByName,
+    Mutant::SyncProves,
+    Mutant::AnyCompanion,
+    Mutant::CompanionByOldLook,
+    Mutant::AnyPidNodeOfSession,
+];
 
 #[test]
 fn every_mutant_is_found() {
