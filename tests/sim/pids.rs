@@ -192,7 +192,9 @@ impl Pids {
                     // With a session that is over it goes when the leader's transaction is committed.
                     Ok(())
                         if made.map(|it| it.0) == there.map(|it| it.0)
-                            && there.is_some_and(|(_, owner)| !stage.ensemble.is_closing(owner))
+                            && there.is_some_and(|(_, owner)| {
+                                !stage.ensemble.is_closing(owner) && !stage.ensemble.denied.contains(&owner)
+                            })
                             && !closes =>
                     {
                         stage.agenda.violate("P1", format!("{made:x?} was closed, and is there"));

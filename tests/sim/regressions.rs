@@ -40,8 +40,8 @@ pub const ALL: &[Regression] = &[
         "M2",
     ),
     found(
-        64,
-        Some(70),
+        697,
+        None,
         "a term began whose lease had run out while the process was paused",
         Mutant::BeginsTermBlindly,
         "overdue",

@@ -308,6 +308,7 @@ impl Stage {
             // A client that is told that its session has expired has nothing more to end, though its
             // nodes may be there until the leader's transaction is committed.
             && !self.ensemble.is_closing(session)
+            && !self.ensemble.denied.contains(&session)
             && let Some(path) = self.ensemble.truth.ephemerals(session).next().cloned()
         {
             let session = super::ensemble::session_name(session);

@@ -145,6 +145,9 @@ impl Ensemble {
             return;
         }
         conn.stage = Stage::Up;
+        if !valid && self.truth.sessions.contains_key(&session) {
+            self.denied.insert(session);
+        }
         let timeout_ms = if valid { conn.timeout_ms } else { 0 };
         let response = ConnectResponse {
             protocol_version: 0,

@@ -196,6 +196,9 @@ pub struct Ensemble {
     /// What a session was last told about a path: czxid and owner.
     told: BTreeMap<(i64, String), (i64, i64)>,
     pub seen: Vec<Seen>,
+    /// Sessions that a client was told are over while they live: by a deposed leader that never heard of them, or
+    /// before the end of one was committed.
+    pub denied: BTreeSet<i64>,
     /// What each lock guards.
     guards: BTreeMap<String, String>,
     calm: bool,
@@ -255,6 +258,7 @@ impl Ensemble {
             electing: false,
             told: BTreeMap::new(),
             seen: Vec::new(),
+            denied: BTreeSet::new(),
             guards: BTreeMap::new(),
             calm: false,
         };
