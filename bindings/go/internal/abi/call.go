@@ -28,13 +28,20 @@ type Call struct {
 	op   C.zkh_op
 }
 
+// starting bounds how many goroutines begin a call at once. A call may write to the socket, and Go adds a thread for each
+// that lasts longer than its scheduler waits, and keeps it.
+var starting = make(chan struct{}, 4)
+
 // start makes an asynchronous call. What it is given it passes on to C.
 func start(call func(user C.uintptr_t, op *C.zkh_op, err **C.zkh_error) C.zkh_status) *Call {
 	c := &Call{done: make(chan Outcome, 1)}
 	handle := cgo.NewHandle(c)
 	var op C.zkh_op
 	var err *C.zkh_error
-	if status := call(C.uintptr_t(handle), &op, &err); status != C.ZKH_OK {
+	starting <- struct{}{}
+	status := call(C.uintptr_t(handle), &op, &err)
+	<-starting
+	if status != C.ZKH_OK {
 		handle.Delete()
 		c.done <- Outcome{Err: takeError(status, err)}
 		return c
