@@ -6,7 +6,7 @@
 //! tasks overlap, the leader's record is never older than the leader, everybody is served again once the
 //! faults are over, and no node is left. `make nemesis MINUTES=` runs it; without arguments it tries the checker only.
 //!
-//! `nemesis --minutes N [--seed N] [--control kazoo]`
+//! `nemesis --minutes N [--seed N] [--control kazoo] [--servers debian]`
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -47,6 +47,8 @@ struct Wish {
     time: Duration,
     seed: u64,
     players: [Language; CLIENTS],
+    /// 3.9, unless Debian's 3.8.0 is asked for, which went back behind what it had acknowledged (docs/evidence.md).
+    servers: Flavor,
 }
 
 fn main() -> ExitCode {
@@ -63,7 +65,9 @@ fn main() -> ExitCode {
                 wish.map_or(ExitCode::SUCCESS, |wish| play(&wish))
             }
             Err(what) => {
-                eprintln!("{what}\nusage: nemesis --minutes N [--seed N] [--control kazoo]");
+                eprintln!(
+                    "{what}\nusage: nemesis --minutes N [--seed N] [--control kazoo] [--servers debian]"
+                );
                 ExitCode::from(2)
             }
         },
@@ -73,7 +77,12 @@ fn main() -> ExitCode {
 /// What the arguments ask for; no run if they name no time. cargo's own, such as `--test-threads`, are no business
 /// of ours.
 fn wish(arguments: &[String]) -> Result<Option<Wish>, String> {
-    let mut wish = Wish { time: Duration::ZERO, seed: fastrand::u64(..1 << 32), players: OURS };
+    let mut wish = Wish {
+        time: Duration::ZERO,
+        seed: fastrand::u64(..1 << 32),
+        players: OURS,
+        servers: Flavor::Maven39,
+    };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} wants a value"));
@@ -85,6 +94,8 @@ fn wish(arguments: &[String]) -> Result<Option<Wish>, String> {
             }
             "--seed" => wish.seed = value()?.parse().map_err(|e| format!("--seed: {e}"))?,
             "--control" if value()? == "kazoo" => wish.players = CONTROL,
+            "--servers" if value()? == "debian" => wish.servers = Flavor::Debian,
+            "--servers" => return Err("--servers knows debian alone".to_owned()),
             "--control" => return Err("--control knows kazoo alone".to_owned()),
             "--nocapture" | "--quiet" => {}
             _ => return Err(format!("what is {word}?")),
@@ -97,9 +108,9 @@ fn play(wish: &Wish) -> ExitCode {
     let dice = &mut fastrand::Rng::with_seed(wish.seed);
     // How long the servers take to notice that they do not hear each other: less than a session timeout, or more.
     let sync_limit = if dice.bool() { "5" } else { "12" };
-    println!("nemesis: seed {}, {:?}, syncLimit {sync_limit}", wish.seed, wish.time);
+    println!("nemesis: seed {}, {:?}, {:?}, syncLimit {sync_limit}", wish.seed, wish.time, wish.servers);
     let ensemble =
-        Ensemble::build(Flavor::Debian).isolable().servers(3).property("syncLimit", sync_limit).start();
+        Ensemble::build(wish.servers).isolable().servers(3).property("syncLimit", sync_limit).start();
     let place = Place {
         servers: ensemble.connect_string(),
         lock: "/nemesis/lock".to_owned(),
