@@ -220,8 +220,8 @@ impl Locks {
             }
             Code::CANCELLED => it.cancelled,
             Code::TIMEOUT => match it.kind {
-                // Its own clock may run a little fast.
-                Kind::Timed(micros) => stage.agenda.now - it.began >= micros - micros / 100,
+                // Its own clock may run a little fast, and shows whole microseconds.
+                Kind::Timed(micros) => stage.agenda.now - it.began + 1 >= micros - micros / 100,
                 Kind::Try => true,
                 _ => false,
             },
