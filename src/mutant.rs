@@ -78,6 +78,8 @@ pub enum Mutant {
     SequenceNotRefused,
     /// Writes on behalf of a holder without a check that it still holds.
     GuardWithoutCheck,
+    /// Strict mode: deletes its node by name after a transaction that said that it is gone.
+    DeletesWhatIsGone,
     /// Persistent locks: looks for a creation that was not answered without making its companion first.
     NoFence,
     /// Persistent locks: renews without knowing that the companion is its own.
@@ -103,7 +105,7 @@ pub enum Mutant {
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 47] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -126,6 +128,7 @@ impl Mutant {
         Self::GiveUpMarksClean,
         Self::UnmarkedIsClean,
         Self::ParentAlwaysFirst,
+        Self::DeletesWhatIsGone,
         Self::NoFence,
         Self::AnyCompanion,
         Self::CompanionByOldLook,

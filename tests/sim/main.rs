@@ -223,12 +223,13 @@ const ELSEWHERE: [Mutant; 1] = [Mutant::ParentAlwaysFirst];
 
 /// Those that take more schedules than there is time for each time; `ZKHELPER_MUTANT_SEEDS` tries them too, and
 /// `regressions.rs` has a seed for some.
-const RARE: [Mutant; 5] = [
+const RARE: [Mutant; 6] = [
     Mutant::DeletesByName,
     Mutant::SyncProves,
     Mutant::AnyCompanion,
     Mutant::CompanionByOldLook,
     Mutant::AnyPidNodeOfSession,
+    Mutant::DeletesWhatIsGone,
 ];
 
 #[test]

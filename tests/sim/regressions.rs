@@ -60,4 +60,11 @@ pub const ALL: &[Regression] = &[
         Mutant::AnyPidNodeOfSession,
         "P1",
     ),
+    found(
+        987_597,
+        None,
+        "a release that was told that its node is gone deleted it by name all the same",
+        Mutant::DeletesWhatIsGone,
+        "M2",
+    ),
 ];

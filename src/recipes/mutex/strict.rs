@@ -201,6 +201,15 @@ pub(super) async fn leave(
                     mark = Some(Mark { marker, version: stat.version });
                 }
             }
+            // Gone already. What is there by this name from now on is another's, where the parent was made anew.
+            Err(error)
+                if error.code() == Code::NO_NODE
+                    && error.path() == Some(&node.path)
+                    && node.companion.is_none()
+                    && !mutated(Mutant::DeletesWhatIsGone) =>
+            {
+                return if doubt { Removal::Deleted } else { Removal::Gone };
+            }
             Err(error) => doubt |= error.code() == Code::OUTCOME_UNKNOWN,
         }
     }
