@@ -14,6 +14,9 @@ mod wire;
 use fastrand::Rng;
 use generate::{Generator, Op};
 use side::{Line, Side};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 use support::zookeeper::{Ensemble, Flavor};
 use zkhelper::embedded::Server;
@@ -47,7 +50,7 @@ fn containers_and_nodes_with_a_time_to_live_end_as_apache_zookeepers_do() {
     let embedded = Server::start_with_tick(0, TICK).expect("a free port");
     embedded.set_container_interval(Duration::from_millis(100));
     let addresses = [embedded.address().parse().expect("an address"), apache.address(0)];
-    let mut comparison = Comparison::new(addresses, 0, false);
+    let mut comparison = Comparison::new(addresses, 0, false, Pace::new());
     let mut totals = Totals::default();
     for session in 0..SESSIONS {
         comparison.open(session);
@@ -79,24 +82,79 @@ fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|value| value.parse().ok())
 }
 
-fn compare_with(flavor: Flavor) {
-    let apache = Ensemble::build(flavor)
-        .tick(TICK)
-        .system_property("zookeeper.extendedTypesEnabled", "true")
-        .system_property("znode.container.checkIntervalMs", "86400000")
-        .start();
-    let embedded = Server::start_with_tick(0, TICK).expect("a free port");
-    embedded.set_container_interval(Duration::from_secs(86_400));
-    let addresses = [embedded.address().parse().expect("an address"), apache.address(0)];
-    let has_39 = apache.srvr(0).is_ok_and(|text| text.contains("version: 3.9"));
+/// The servers of one comparison after the other.
+struct Servers {
+    apache: Ensemble,
+    embedded: Server,
+}
 
+impl Servers {
+    fn start(flavor: Flavor) -> Self {
+        let apache = Ensemble::build(flavor)
+            .tick(TICK)
+            .system_property("zookeeper.extendedTypesEnabled", "true")
+            .system_property("znode.container.checkIntervalMs", "86400000")
+            .start();
+        let embedded = Server::start_with_tick(0, TICK).expect("a free port");
+        embedded.set_container_interval(Duration::from_secs(86_400));
+        Self { apache, embedded }
+    }
+
+    fn compare(&self, seed: u64, pace: &Pace, totals: &mut Totals) {
+        let _shown = ShowSeed(seed);
+        let addresses = [self.embedded.address().parse().expect("an address"), self.apache.address(0)];
+        let has_39 = self.apache.srvr(0).is_ok_and(|text| text.contains("version: 3.9"));
+        Comparison::new(addresses, seed, has_39, pace.clone()).run(totals);
+        assert_eq!(self.embedded.sessions(), [], "every session was closed or has expired");
+    }
+}
+
+/// How long nothing may go on: sessions that should be kept alive live for 9 s at least.
+///
+/// A machine may stand still for longer. And Apache ZooKeeper forgets which connection a session has if it sees
+/// the end of the connection before only after the session was attached to anew: at the next attachment it then
+/// leaves the second one open, until it was idle for a session timeout.
+const STALL: Duration = Duration::from_secs(4);
+/// How often in one comparison.
+const STALLS: usize = 5;
+
+/// The longest time in which nothing went on.
+#[derive(Clone)]
+struct Pace(Rc<Cell<(Instant, Duration)>>);
+
+impl Pace {
+    fn new() -> Self {
+        Self(Rc::new(Cell::new((Instant::now(), Duration::ZERO))))
+    }
+
+    fn step(&self) {
+        let (last, longest) = self.0.get();
+        self.0.set((Instant::now(), longest.max(last.elapsed())));
+    }
+
+    fn stalled(&self) -> bool {
+        self.step();
+        self.0.get().1 > STALL
+    }
+}
+
+fn compare_with(flavor: Flavor) {
     let start = Instant::now();
     let mut totals = Totals::default();
-    let run = |seed: u64, totals: &mut Totals| {
-        let shown = ShowSeed(seed);
-        Comparison::new(addresses, seed, has_39).run(totals);
-        assert_eq!(embedded.sessions(), [], "every session was closed or has expired");
-        drop(shown);
+    let mut servers = Servers::start(flavor);
+    let mut run = |seed: u64, totals: &mut Totals| {
+        for _ in 0..STALLS {
+            let pace = Pace::new();
+            let compared = AssertUnwindSafe(|| servers.compare(seed, &pace, totals));
+            let Err(difference) = catch_unwind(compared) else { return };
+            if !pace.stalled() {
+                resume_unwind(difference);
+            }
+            // Sessions that were to live have expired, on both sides, each at its own moment.
+            eprintln!("nothing went on for {:?}: that seed again, on new servers", pace.0.get().1);
+            servers = Servers::start(flavor);
+        }
+        panic!("{STALLS} times running, nothing went on for longer than {STALL:?}");
     };
     if let Some(seed) = setting("ZKHELPER_SEED") {
         run(seed, &mut totals);
@@ -147,13 +205,14 @@ struct Comparison {
     generator: Generator,
     /// What has been done, for the report of a difference.
     history: Vec<String>,
+    pace: Pace,
 }
 
 impl Comparison {
-    fn new(addresses: [std::net::SocketAddr; 2], seed: u64, has_39: bool) -> Self {
+    fn new(addresses: [std::net::SocketAddr; 2], seed: u64, has_39: bool, pace: Pace) -> Self {
         let sides = addresses.map(|address| Side::new(address, SESSIONS, has_39));
         let generator = Generator::new(&format!("/s{seed:x}"), has_39);
-        Self { sides, rng: Rng::with_seed(seed), generator, history: Vec::new() }
+        Self { sides, rng: Rng::with_seed(seed), generator, history: Vec::new(), pace }
     }
 
     fn run(mut self, totals: &mut Totals) {
@@ -225,6 +284,7 @@ impl Comparison {
                     ours.sort_by_key(|line| format!("{line:?}"));
                     theirs.sort_by_key(|line| format!("{line:?}"));
                 }
+                self.pace.step();
                 check_equal(&self.history, *session, &ours, &theirs);
                 totals.events += ours.iter().filter(|line| line.is_event()).count() as u64;
                 totals.succeeded += ours.iter().filter(|line| line.is_success()).count() as u64;
@@ -312,6 +372,7 @@ impl Comparison {
             while side.exists(path) {
                 assert!(start.elapsed() < EXPIRY_LIMIT, "{path} does not end");
                 std::thread::sleep(Duration::from_millis(20));
+                self.pace.step();
             }
         }
     }
