@@ -32,7 +32,8 @@ help:
 	@echo 'make reference the C and C++ reference, in $(REFERENCE)/html'
 	@echo 'make prove     the long tests: as `make test` runs them, with many more rounds'
 	@echo 'make sim       SEEDS=n schedules of the simulator, and known errors put back'
-	@echo 'make nemesis   MINUTES=n of clients and servers killed, frozen and cut off; SEED=, CONTROL=kazoo, SERVERS=debian'
+	@echo 'make nemesis   MINUTES=n of clients and servers killed, frozen and cut off; SEED=, CONTROL=kazoo, SERVERS=debian,'
+	@echo '               KEEP=directory for history and the servers'\'' files (after a violation always, in target)'
 	@echo 'make fuzz      MINUTES=n for each fuzzer: calls over the C ABI, bytes at the embedded server and from a server'
 	@echo 'make tsan      MINUTES=n of each fuzzer with random inputs, under ThreadSanitizer'
 	@echo 'make soak      MINUTES=n of locking, watching, leading, connecting: nothing may grow'
@@ -93,7 +94,7 @@ SEED ?=
 CONTROL ?=
 nemesis: build
 	@scripts/python.sh install >/dev/null
-	cargo test --locked $(ALL) --test nemesis -- --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(CONTROL),--control $(CONTROL)) $(if $(SERVERS),--servers $(SERVERS))
+	cargo test --locked $(ALL) --test nemesis -- --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(CONTROL),--control $(CONTROL)) $(if $(SERVERS),--servers $(SERVERS)) $(if $(KEEP),--keep $(abspath $(KEEP)))
 
 fuzz:
 	scripts/fuzz.sh $(MINUTES)

@@ -4,7 +4,6 @@
 //! of its loss or its release, whichever comes first. One that was killed believed until then at most.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 /// Nanoseconds of `CLOCK_BOOTTIME`, which all processes of a machine share.
 pub(crate) type Nanos = i128;
@@ -194,13 +193,21 @@ impl History {
             .iter()
             .enumerate()
             .filter(|(i, e)| e.life.is_none() || (i + 80 > middle && *i < middle + 30));
-        let mut text = String::new();
-        for (_, event) in told {
-            let who = event.life.map_or("nemesis", |life| &self.lives[life].name);
-            let ms = (event.at - at) as f64 / 1e6;
-            let _ = writeln!(text, "{ms:>12.3} ms  {who:<14} {:?}", event.what);
-        }
-        text
+        told.map(|(_, event)| self.line(event, at)).collect()
+    }
+
+    /// All of it, each event with the milliseconds since `begun`; and that moment by the clock of the servers' logs.
+    pub(crate) fn text(&self, begun: Nanos) -> String {
+        let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let begun_at = (wall.as_nanos() as i128 - (crate::now() - begun)) / 1_000_000;
+        let lines: String = self.events.iter().map(|event| self.line(event, begun)).collect();
+        format!("0 is {begun_at} ms after 1970-01-01 UTC\n{lines}")
+    }
+
+    fn line(&self, event: &Event, zero: Nanos) -> String {
+        let who = event.life.map_or("nemesis", |life| &self.lives[life].name);
+        let ms = (event.at - zero) as f64 / 1e6;
+        format!("{ms:>12.3} ms  {who:<14} {:?}\n", event.what)
     }
 }
 

@@ -6,7 +6,7 @@
 //! tasks overlap, the leader's record is never older than the leader, everybody is served again once the
 //! faults are over, and no node is left. `make nemesis MINUTES=` runs it; without arguments it tries the checker only.
 //!
-//! `nemesis --minutes N [--seed N] [--control kazoo] [--servers debian]`
+//! `nemesis --minutes N [--seed N] [--control kazoo] [--servers debian] [--keep DIR]`
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -21,10 +21,12 @@ mod worker;
 use cast::{CLIENTS, Client, Language, Latest, Place, Programs, Shared, lock, note, now};
 use faults::Stage;
 use history::{Event, History, Verdict, What};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use support::TempDir;
+use support::installed::target;
 use support::proxy::Proxy;
 use support::zookeeper::{Ensemble, Flavor};
 use tokio::sync::watch;
@@ -49,6 +51,8 @@ struct Wish {
     players: [Language; CLIENTS],
     /// 3.9, unless Debian's 3.8.0 is asked for, which went back behind what it had acknowledged (docs/evidence.md).
     servers: Flavor,
+    /// Where the servers' files and the history go at the end; without it, after a violation alone, to a new place.
+    keep: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -66,7 +70,7 @@ fn main() -> ExitCode {
             }
             Err(what) => {
                 eprintln!(
-                    "{what}\nusage: nemesis --minutes N [--seed N] [--control kazoo] [--servers debian]"
+                    "{what}\nusage: nemesis --minutes N [--seed N] [--control kazoo] [--servers debian] [--keep DIR]"
                 );
                 ExitCode::from(2)
             }
@@ -82,6 +86,7 @@ fn wish(arguments: &[String]) -> Result<Option<Wish>, String> {
         seed: fastrand::u64(..1 << 32),
         players: OURS,
         servers: Flavor::Maven39,
+        keep: None,
     };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
@@ -95,6 +100,7 @@ fn wish(arguments: &[String]) -> Result<Option<Wish>, String> {
             "--seed" => wish.seed = value()?.parse().map_err(|e| format!("--seed: {e}"))?,
             "--control" if value()? == "kazoo" => wish.players = CONTROL,
             "--servers" if value()? == "debian" => wish.servers = Flavor::Debian,
+            "--keep" => wish.keep = Some(value()?.into()),
             "--servers" => return Err("--servers knows debian alone".to_owned()),
             "--control" => return Err("--control knows kazoo alone".to_owned()),
             "--nocapture" | "--quiet" => {}
@@ -177,7 +183,16 @@ fn play(wish: &Wish) -> ExitCode {
     // What was read after the last line of a client is behind it.
     let mut history = lock(&history);
     let verdict = history.judge(planted::RULES);
-    tell(wish, &history, &verdict, (now() - begun) as f64 / 1e9 - seconds, seconds)
+    let code = tell(wish, &history, &verdict, (now() - begun) as f64 / 1e9 - seconds, seconds);
+    let found = wish.players != CONTROL && !verdict.violations.is_empty();
+    let to = wish.keep.clone().or_else(|| found.then(|| target().join(format!("nemesis-{}", wish.seed))));
+    if let Some(to) = to {
+        std::fs::create_dir_all(&to).expect("a directory");
+        std::fs::write(to.join("history"), history.text(begun)).expect("the history");
+        ensemble.keep(&to);
+        println!("history, and the servers' logs and transactions: {}", to.display());
+    }
+    code
 }
 
 fn tell(wish: &Wish, history: &History, verdict: &Verdict, settled: f64, seconds: f64) -> ExitCode {

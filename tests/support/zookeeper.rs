@@ -344,6 +344,24 @@ impl Ensemble {
         server.child.is_some() && !server.frozen
     }
 
+    /// Copies what the servers logged and stored below `to`, once they are stopped.
+    ///
+    /// # Panics
+    ///
+    /// When that cannot be written.
+    #[track_caller]
+    pub fn keep(&self, to: &Path) {
+        for i in 0..self.servers() {
+            self.kill(i);
+            let copied = Command::new("cp").arg("-R").arg(&self.server(i).home).arg(to).status();
+            assert!(
+                copied.is_ok_and(|status| status.success()),
+                "cannot copy server {i} to {}",
+                to.display()
+            );
+        }
+    }
+
     /// What server `i` logged.
     pub fn log(&self, i: usize) -> String {
         let path = self.server(i).home.join("log");
