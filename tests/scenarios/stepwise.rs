@@ -14,6 +14,8 @@ use zkhelper::{
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// Of locks that somebody waits out.
+const LEASE: Duration = Duration::from_secs(15);
 
 /// Another client's connection, which knows no transaction and proves nothing.
 struct Plain(Arc<dyn Zk>);
@@ -130,28 +132,41 @@ async fn what_is_submitted_behind_a_transaction_sees_it() {
     zk.delete(&format!("{top}/last"), -1, OpOptions::default()).await.expect("there");
 }
 
+/// Takes the lock over a connection without transactions, and passes it on to a rival that has them.
+async fn lock_and_pass_on(client: &Client, lent: &Client, at: String, options: MutexOptions) {
+    let mutex = Mutex::new(lent, &at, options.clone()).expect("a mutex");
+    let rival = Mutex::new(client, &at, options).expect("a mutex");
+    let hold = mutex.lock(Some(LIMIT), "").await.expect("the lock");
+    let valid = hold.valid_until().expect("held");
+    assert!(valid > Time::now() && valid <= Time::now() + MINUTE, "a lease that ends");
+    let tried = rival.lock(Some(Duration::ZERO), "").await;
+    assert_eq!(code(tried), Code::TIMEOUT);
+    let waiting = rival.lock(Some(LIMIT), "");
+    hold.release().await.expect("released");
+    waiting.await.expect("the lock").release().await.expect("released");
+}
+
 #[tokio::test]
 async fn locks_and_elections_of_every_kind_run_step_by_step() {
     let (client, lent) = lent().await;
     let at = path("stepwise-lock");
-    let strict = Strict { lease: MINUTE, delay: MINUTE };
-    for options in [
-        MutexOptions::default(),
-        MutexOptions { strict: Some(strict), ..MutexOptions::default() },
-        MutexOptions { persistent: Some(Persistent { lease: MINUTE }), ..MutexOptions::default() },
-    ] {
-        let at = format!("{at}-{}-{}", options.strict.is_some(), options.persistent.is_some());
-        let mutex = Mutex::new(&lent, &at, options.clone()).expect("a mutex");
-        let rival = Mutex::new(&client, &at, options).expect("a mutex");
-        let hold = mutex.lock(Some(LIMIT), "").await.expect("the lock");
-        let valid = hold.valid_until().expect("held");
-        assert!(valid > Time::now() && valid <= Time::now() + MINUTE, "a lease that ends");
-        let tried = rival.lock(Some(Duration::ZERO), "").await;
-        assert_eq!(code(tried), Code::TIMEOUT);
-        let waiting = rival.lock(Some(LIMIT), "");
-        hold.release().await.expect("released");
-        waiting.await.expect("the lock").release().await.expect("released");
-    }
+    let strict = Strict { lease: LEASE, delay: LEASE };
+    tokio::join!(
+        lock_and_pass_on(&client, &lent, format!("{at}-default"), MutexOptions::default()),
+        // Its path is made in steps too, so whoever makes it waits as for somebody who left no word.
+        lock_and_pass_on(
+            &client,
+            &lent,
+            format!("{at}-strict"),
+            MutexOptions { strict: Some(strict), ..MutexOptions::default() },
+        ),
+        lock_and_pass_on(
+            &client,
+            &lent,
+            format!("{at}-persistent"),
+            MutexOptions { persistent: Some(Persistent { lease: LEASE }), ..MutexOptions::default() },
+        ),
+    );
     let elector =
         Elector::new(&lent, &format!("{at}-election"), ElectorOptions::default()).expect("an elector");
     let terms = Arc::new(AtomicUsize::new(0));
