@@ -86,6 +86,10 @@ pub enum Mutant {
     AnyCompanion,
     /// Persistent locks: removes a companion after a look that may be old.
     CompanionByOldLook,
+    /// Persistent locks: tells a companion of its own release from another release's by the session alone.
+    CompanionsAlike,
+    /// Persistent locks: two of one client delete one companion, each after a look of its own.
+    CompanionsDeletedAtOnce,
     /// Persistent locks: releases what has no owner without waiting for the lease.
     ReleasesAtOnce,
     /// Pid node: takes a dead owner's node over by its version alone, which another's may have too.
@@ -105,7 +109,7 @@ pub enum Mutant {
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 49] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -132,6 +136,8 @@ impl Mutant {
         Self::NoFence,
         Self::AnyCompanion,
         Self::CompanionByOldLook,
+        Self::CompanionsAlike,
+        Self::CompanionsDeletedAtOnce,
         Self::ReleasesAtOnce,
         Self::DelayNotCompared,
         Self::AbsentIsOutlived,

@@ -648,7 +648,7 @@ impl Keeper {
                 let found = zk.get(&companion, step(zk, session)).await;
                 let mutant = mutated(Mutant::AnyCompanion);
                 matches!(found, Ok((data, stat))
-                    if (stat.ephemeral_owner == session && data != persistent::NOT_THE_OWNER) || mutant)
+                    if (stat.ephemeral_owner == session && persistent::is_the_owners(&data)) || mutant)
             }
             Err(error) if error.code() == Code::NO_NODE => {
                 kept.lose(Loss::NodeDeleted);

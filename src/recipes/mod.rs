@@ -27,4 +27,5 @@ pub mod queue_lock;
 mod revocation;
 mod seat;
 pub mod tree;
+mod turns;
 mod window;

@@ -9,6 +9,7 @@
 use super::contender::LOCK_PREFIX;
 use super::contents;
 use super::node::{LockNode, Pause, Removal, is_passing, is_session_over};
+use super::turns;
 use crate::error::{Code, Error, Result};
 use crate::mutant::{Mutant, mutated};
 use crate::path;
@@ -16,6 +17,7 @@ use crate::proto::{Acl, CreateMode, MultiOp, MultiResult, Request, Response};
 use crate::time::Time;
 use crate::zk::{Answer, OpOptions, Reply, Zk};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The key in a persistent lock node's contents that tells how long its owner believes after a renewal (ms).
 pub(super) const LEASE_KEY: &str = "lease";
@@ -23,8 +25,23 @@ pub(super) const LEASE_KEY: &str = "lease";
 /// What an owner's companion holds.
 pub(super) const THE_OWNER: &[u8] = b"";
 
-/// What a companion holds that is not the owner's: its lock is about to be released, or was never made.
-pub(super) const NOT_THE_OWNER: &[u8] = br#"{"owner": false}"#;
+/// What a companion holds that is not the owner's: its lock is about to be released, or was never made. It names
+/// the release by a number, and no two of a session are the same: whoever made one does not take another's for it.
+pub(super) fn not_the_owner() -> Vec<u8> {
+    static RELEASES: AtomicU64 = AtomicU64::new(0);
+    let all_alike = mutated(Mutant::CompanionsAlike);
+    let release = if all_alike { 0 } else { RELEASES.fetch_add(1, Ordering::Relaxed) % 900_000_000 };
+    // Nine digits each time.
+    format!(r#"{RELEASE}{}}}"#, 100_000_000 + release).into_bytes()
+}
+
+/// What these begin with.
+const RELEASE: &str = r#"{"by":"#;
+
+/// Whether a companion with these contents is the owner's.
+pub(super) fn is_the_owners(companion: &[u8]) -> bool {
+    !companion.starts_with(RELEASE.as_bytes())
+}
 
 /// The companion of the attempt with this id.
 pub(super) fn companion(parent: &str, id: &str) -> String {
@@ -104,6 +121,7 @@ fn passes(error: &Error) -> bool {
 
 /// Removes a lock node of ours and its companion, however long that takes and whatever becomes of the session.
 pub(super) async fn remove(zk: Arc<dyn Zk>, node: LockNode, companion: String, mut doubt: bool) -> Removal {
+    let _turn = turns::take(&zk, &companion).await;
     let mut pause = Pause::new();
     loop {
         // While the companion is there the parent was not made anew, so the name is still ours.
@@ -114,7 +132,8 @@ pub(super) async fn remove(zk: Arc<dyn Zk>, node: LockNode, companion: String, m
         };
         let error = match error.code() {
             Code::NO_NODE if error.path() == Some(&node.path) => {
-                remove_companion(Arc::clone(&zk), companion, zk.session().id, THE_OWNER).await;
+                let session = zk.session().id;
+                remove_companion_in_turn(&zk, &companion, session, THE_OWNER).await;
                 return if doubt { Removal::Deleted } else { Removal::Gone };
             }
             // The companion went with its session.
@@ -155,12 +174,18 @@ async fn remove_alone(zk: &Arc<dyn Zk>, node: &LockNode, doubt: bool) -> Result<
 /// what it holds: one that says otherwise is another's, also if the session is the same.
 ///
 /// Whoever calls may have sent a deletion that was not answered. Another releaser may have made a companion of
-/// this name since; so it is looked for behind a transaction, like a lock node in `node.rs`.
-pub(super) async fn remove_companion(zk: Arc<dyn Zk>, companion: String, session: i64, data: &'static [u8]) {
+/// this name since; so it is looked for behind a transaction, like a lock node in `node.rs`. And between that look and
+/// the deletion nobody else of this client deletes it, or another's might be there by then.
+pub(super) async fn remove_companion(zk: Arc<dyn Zk>, companion: String, session: i64, data: Vec<u8>) {
+    let _turn = turns::take(&zk, &companion).await;
+    remove_companion_in_turn(&zk, &companion, session, &data).await;
+}
+
+async fn remove_companion_in_turn(zk: &Arc<dyn Zk>, companion: &str, session: i64, data: &[u8]) {
     let mut pause = Pause::new();
     loop {
-        match try_remove_companion(&zk, &companion, session, data).await {
-            Err(error) if is_passing(&error) => pause.rest(&zk).await,
+        match try_remove_companion(zk, companion, session, data).await {
+            Err(error) if is_passing(&error) => pause.rest(zk).await,
             _ => return,
         }
     }
@@ -204,6 +229,7 @@ pub(super) async fn forget(
         None => Err(Code::OUTCOME_UNKNOWN.into()),
     };
     let fence = companion(&parent, &id);
+    let data = not_the_owner();
     let found = match answered {
         Ok(answer) => match created(answer) {
             Ok((path, 0, _)) => czxid_of(&zk, &path).await.map(|czxid| czxid.map(|czxid| (path, czxid))),
@@ -211,7 +237,9 @@ pub(super) async fn forget(
             // Refused: nothing was made.
             Err(_) => return,
         },
-        Err(error) if error.code() == Code::OUTCOME_UNKNOWN => find(&zk, &parent, &id, &fence, &acl).await,
+        Err(error) if error.code() == Code::OUTCOME_UNKNOWN => {
+            find(&zk, &parent, &id, &fence, &data, &acl).await
+        }
         Err(_) => return,
     };
     match found {
@@ -227,7 +255,7 @@ pub(super) async fn forget(
             let later = Arc::clone(&zk);
             zk.spawn(Box::pin(async move {
                 later.sleep_until(until).await;
-                remove_companion(later, fence, session, NOT_THE_OWNER).await;
+                remove_companion(later, fence, session, data).await;
             }));
         }
         Err(error) => log::error!("a persistent lock node may have been left below {parent:?}: {error}"),
@@ -240,6 +268,7 @@ async fn find(
     parent: &str,
     id: &str,
     fence: &str,
+    data: &[u8],
     acl: &[Acl],
 ) -> Result<Option<(String, i64)>> {
     let mut pause = Pause::new();
@@ -247,7 +276,7 @@ async fn find(
         let made = if mutated(Mutant::NoFence) {
             Ok(())
         } else {
-            zk.create(fence, NOT_THE_OWNER, acl, CreateMode::Ephemeral, step(zk)).await.map(drop)
+            zk.create(fence, data, acl, CreateMode::Ephemeral, step(zk)).await.map(drop)
         };
         let outcome = match made {
             Ok(()) => by_id(zk, parent, id).await,

@@ -108,6 +108,7 @@ impl Sums {
         all.writes += outcome.writes;
         all.late_grants += outcome.late_grants;
         all.foreign_deletes += outcome.foreign_deletes;
+        all.namesakes += outcome.namesakes;
         self.strict += u64::from(outcome.strict);
         self.overlaps += u64::from(outcome.overlaps > 0);
         self.longest = self.longest.max((outcome.longest_overlap, seed));
@@ -129,10 +130,11 @@ impl std::fmt::Display for Sums {
         write!(
             f,
             "{} schedules with strict mode; in default mode {} late grants, {} deletions of another's node after a \
-             parent was deleted; {} schedules with early expiry in which two believed, at most for {} ms (seed {})",
+             parent was deleted, {} guarded writes that a namesake passed; {} schedules with early expiry in which two believed, at most for {} ms (seed {})",
             self.strict,
             all.late_grants,
             all.foreign_deletes,
+            all.namesakes,
             self.overlaps,
             self.longest.0 / 1000,
             self.longest.1,
@@ -223,11 +225,13 @@ const ELSEWHERE: [Mutant; 1] = [Mutant::ParentAlwaysFirst];
 
 /// Those that take more schedules than there is time for each time; `ZKHELPER_MUTANT_SEEDS` tries them too, and
 /// `regressions.rs` has a seed for some.
-const RARE: [Mutant; 6] = [
+const RARE: [Mutant; 8] = [
     Mutant::DeletesByName,
     Mutant::SyncProves,
     Mutant::AnyCompanion,
     Mutant::CompanionByOldLook,
+    Mutant::CompanionsAlike,
+    Mutant::CompanionsDeletedAtOnce,
     Mutant::AnyPidNodeOfSession,
     Mutant::DeletesWhatIsGone,
 ];

@@ -40,6 +40,13 @@ pub const ALL: &[Regression] = &[
         "M2",
     ),
     found(
+        454_020,
+        None,
+        "a companion that its maker had seen was removed with the lock, and another's deleted in its place",
+        Mutant::CompanionsDeletedAtOnce,
+        "M2",
+    ),
+    found(
         697,
         None,
         "a term began whose lease had run out while the process was paused",

@@ -57,6 +57,8 @@ pub struct Outcome {
     pub late_grants: u64,
     /// Deletions of another's node after an administrator deleted the parent, so that names came again.
     pub foreign_deletes: u64,
+    /// Guarded writes that a node passed of the name that the writer's had, after an administrator deleted that.
+    pub namesakes: u64,
     /// Grants while another client could still believe, excused by a server's clock; and the longest
     /// that it could.
     pub overlaps: u64,

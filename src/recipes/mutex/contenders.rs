@@ -86,8 +86,8 @@ impl Mutex {
         let Some(claim) = Claim::of(data) else { return Ok(Owner::Unknown) };
         let companion = persistent::companion(&self.inner.path, &claim.id);
         match self.inner.zk.get(&companion, OpOptions::default()).await {
-            Ok((data, _)) if data == persistent::NOT_THE_OWNER => Ok(Owner::Gone),
-            Ok(_) => Ok(Owner::Living),
+            Ok((data, _)) if persistent::is_the_owners(&data) => Ok(Owner::Living),
+            Ok(_) => Ok(Owner::Gone),
             Err(error) if error.code() == Code::NO_NODE => Ok(Owner::Gone),
             Err(error) => Err(error),
         }

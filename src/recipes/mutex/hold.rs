@@ -199,7 +199,7 @@ impl Inner {
                 (Loss::LeaseRanOut, Some(_)) => {}
                 (Loss::NodeDeleted, Some(companion)) => {
                     let session = zk.session().id;
-                    let data = persistent::THE_OWNER;
+                    let data = persistent::THE_OWNER.to_vec();
                     let removal = persistent::remove_companion(Arc::clone(&zk), companion, session, data);
                     zk.spawn(Box::pin(removal));
                 }

@@ -45,12 +45,12 @@ struct Companion {
     zk: Arc<dyn Zk>,
     path: String,
     session: i64,
+    data: Vec<u8>,
 }
 
 impl Drop for Companion {
     fn drop(&mut self) {
-        let path = std::mem::take(&mut self.path);
-        let data = persistent::NOT_THE_OWNER;
+        let (path, data) = (std::mem::take(&mut self.path), std::mem::take(&mut self.data));
         let removal = persistent::remove_companion(Arc::clone(&self.zk), path, self.session, data);
         self.zk.spawn(Box::pin(removal));
     }
@@ -76,10 +76,10 @@ impl Mutex {
         let session = zk.connected(zk.now() + zk.session().timeout).await.map_err(context)?;
         let companion = persistent::companion(&self.inner.path, &id);
         // If the owner's session had not ended, its companion were there; from here on it cannot renew.
-        let _ours = Companion { zk: Arc::clone(zk), path: companion.clone(), session };
+        let data = persistent::not_the_owner();
+        let _ours = Companion { zk: Arc::clone(zk), path: companion.clone(), session, data: data.clone() };
         let acl = &self.inner.options.acl;
-        let data = persistent::NOT_THE_OWNER;
-        match zk.create(&companion, data, acl, CreateMode::Ephemeral, step(zk, session)).await {
+        match zk.create(&companion, &data, acl, CreateMode::Ephemeral, step(zk, session)).await {
             Ok(_) => {}
             Err(error) if error.code() == Code::NODE_EXISTS => {
                 let text = format!("the owner of {name} lives, or somebody else is releasing it");
