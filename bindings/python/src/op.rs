@@ -104,7 +104,7 @@ pub(crate) fn start<T: Send + 'static>(
     let phase = Mutex::new(Phase::Running(None));
     let shared = Arc::new(Shared { phase, changed: Condvar::new(), process: std::process::id() });
     let completer = Completer(Some(Arc::clone(&shared)));
-    zk.spawn(Box::pin(async move {
+    zk.begin(Box::pin(async move {
         let answer = tokio::select! {
             biased;
             answer = work => answer,
