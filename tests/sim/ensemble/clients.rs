@@ -153,7 +153,7 @@ impl Ensemble {
             protocol_version: 0,
             timeout_ms,
             session_id: if valid { session } else { 0 },
-            password: vec![7; 16],
+            password: vec![if valid { 7 } else { 0 }; 16],
             read_only: false,
         };
         agenda.tell(|| {
@@ -202,8 +202,8 @@ impl Ensemble {
         let is_sync = matches!(request, Request::Sync { .. });
         let away = request.is_write() || is_sync;
         let request = Rc::new(request);
-        let waiting = if away { Waiting::Away(None) } else { Waiting::Read((*request).clone()) };
-        conn.queue.push_back(Pending { seq, xid: header.xid, op: header.op, waiting });
+        let waiting = if away { Waiting::Away(None) } else { Waiting::Read };
+        conn.queue.push_back(Pending { seq, xid: header.xid, request: Rc::clone(&request), waiting });
         if !away {
             self.advance(agenda, net, server, id);
             return;

@@ -174,8 +174,7 @@ impl Ensemble {
         seq: u64,
     ) {
         if to == server {
-            let zxid = self.servers[server].tree.zxid;
-            self.complete(agenda, net, server, conn, seq, (zxid, Ok(Response::Path("/".to_owned()))));
+            self.caught_up(agenda, net, server, conn, seq);
         } else if let Some(join) = self.lead(server).and_then(|l| l.followers.get(&to)).map(|f| f.join) {
             self.post(agenda, server, to, join, Peer::Synced { conn, seq });
         }

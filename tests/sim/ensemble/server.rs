@@ -90,6 +90,22 @@ impl Ensemble {
         self.advance(agenda, net, server, id);
     }
 
+    /// A server has caught up for a `sync` of one of its clients.
+    pub(super) fn caught_up(
+        &mut self,
+        agenda: &mut Agenda,
+        net: &mut Network,
+        server: usize,
+        id: u64,
+        seq: u64,
+    ) {
+        let it = &self.servers[server];
+        let zxid = it.tree.zxid;
+        let asked = it.conns.get(&id).and_then(|conn| conn.queue.iter().find(|pending| pending.seq == seq));
+        let path = asked.and_then(|pending| pending.request.path()).unwrap_or_default().to_owned();
+        self.complete(agenda, net, server, id, seq, (zxid, Ok(Response::Path(path))));
+    }
+
     /// CommitProcessor: the answers of one session in the order of its requests.
     pub(super) fn advance(&mut self, agenda: &mut Agenda, net: &mut Network, server: usize, id: u64) {
         loop {
@@ -100,12 +116,12 @@ impl Ensemble {
                 Some(_) => {}
             }
             let Some(pending) = conn.queue.pop_front() else { return };
-            let (session, op, xid) = (conn.session, pending.op, pending.xid);
+            let (session, xid) = (conn.session, pending.xid);
             let (zxid, outcome) = match pending.waiting {
                 Waiting::Away(Some(answer)) => answer,
                 Waiting::Away(None) => return,
-                Waiting::Read(request) => {
-                    let outcome = self.read(agenda, net, server, id, session, &request);
+                Waiting::Read => {
+                    let outcome = self.read(agenda, net, server, id, session, &pending.request);
                     (self.servers[server].tree.zxid, outcome)
                 }
             };
@@ -122,7 +138,7 @@ impl Ensemble {
             }
             let err = outcome.as_ref().err().copied().unwrap_or(0);
             reply(agenda, net, id, ReplyHeader { xid, zxid, err }, outcome.ok());
-            if op == zxid_close() && err == 0 {
+            if *pending.request == Request::CloseSession && err == 0 {
                 self.close(agenda, net, server, id);
                 return;
             }

@@ -1,0 +1,348 @@
+//! The course of a comparison: what is done, in which order, and when both must have said the same.
+
+use crate::generate::{Generator, Op};
+use crate::side::{Line, Side};
+use fastrand::Rng;
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use zkhelper::proto::Request;
+
+pub(crate) const SESSIONS: usize = 3;
+const STEPS: usize = 60;
+/// How long an expiry may take.
+const EXPIRY_LIMIT: Duration = Duration::from_secs(20);
+
+/// The longest time in which nothing went on.
+#[derive(Clone)]
+pub(crate) struct Pace(Rc<Cell<(Instant, Duration)>>);
+
+impl Pace {
+    pub(crate) fn new() -> Self {
+        Self(Rc::new(Cell::new((Instant::now(), Duration::ZERO))))
+    }
+
+    fn step(&self) {
+        let (last, longest) = self.0.get();
+        self.0.set((Instant::now(), longest.max(last.elapsed())));
+    }
+
+    /// How long it was, until now.
+    pub(crate) fn longest(&self) -> Duration {
+        self.step();
+        self.0.get().1
+    }
+}
+
+/// What is asked of both.
+pub(crate) struct Script {
+    pub(crate) has_39: bool,
+    /// Whether this is; otherwise another operation is drawn.
+    pub(crate) asks: fn(&Op) -> bool,
+    /// Whether both know a wrong password.
+    pub(crate) has_passwords: bool,
+}
+
+#[derive(Debug, Default)]
+#[allow(dead_code)] // read by Debug
+pub(crate) struct Totals {
+    pub(crate) operations: u64,
+    pub(crate) succeeded: u64,
+    pub(crate) events: u64,
+    pub(crate) reconnects: u64,
+    pub(crate) outruns: u64,
+    pub(crate) closes: u64,
+    pub(crate) expiries: u64,
+}
+
+pub(crate) struct Comparison {
+    sides: [Side; 2],
+    script: Script,
+    rng: Rng,
+    generator: Generator,
+    /// What has been done, for the report of a difference.
+    history: Vec<String>,
+    pace: Pace,
+}
+
+impl Comparison {
+    pub(crate) fn new(sides: [Side; 2], script: Script, seed: u64, pace: Pace) -> Self {
+        let generator = Generator::new(&format!("/s{seed:x}"), script.has_39);
+        Self { sides, script, rng: Rng::with_seed(seed), generator, history: Vec::new(), pace }
+    }
+
+    pub(crate) fn run(mut self, totals: &mut Totals) {
+        for session in 0..SESSIONS {
+            self.open(session, totals);
+        }
+        let root = self.generator.make_root();
+        self.batch(0, vec![root], totals);
+        for _ in 0..STEPS {
+            let session = self.rng.usize(0..SESSIONS);
+            match self.rng.u32(0..1_000) {
+                0..3 => self.expire(session, totals),
+                3..33 => self.reconnect(session, totals),
+                33..48 => self.close(session, totals),
+                48..53 => self.refused_handshakes(session),
+                53..60 => {
+                    let op = self.generator.fatal(&mut self.rng);
+                    if (self.script.asks)(&op) {
+                        self.fatal(session, op, totals);
+                    }
+                }
+                60..120 => {
+                    let op = self.generator.auth(&mut self.rng);
+                    if (self.script.asks)(&op) {
+                        self.batch(session, vec![op], totals);
+                    }
+                }
+                _ => {
+                    let count = self.rng.usize(1..=48);
+                    let mut ops: Vec<Op> = Vec::new();
+                    // A list that is on its way into Apache ZooKeeper's tree does not count yet for writes that
+                    // come close behind it: that is a race there, so nothing comes close behind it here.
+                    while ops.len() < count
+                        && !matches!(ops.last(), Some(Op::Request(Request::SetAcl { .. })))
+                    {
+                        ops.push(self.draw(Generator::operation));
+                    }
+                    self.batch(session, ops, totals);
+                }
+            }
+        }
+        for session in 0..SESSIONS {
+            self.close_now(session, totals);
+        }
+        for side in self.sides {
+            side.finish();
+        }
+    }
+
+    /// The next of the generator's operations that is asked of both.
+    fn draw(&mut self, next: fn(&Generator, &mut Rng) -> Op) -> Op {
+        loop {
+            let op = next(&self.generator, &mut self.rng);
+            if (self.script.asks)(&op) {
+                return op;
+            }
+        }
+    }
+
+    /// Sends operations back to back in one session, then waits until every session has heard all of it.
+    pub(crate) fn batch(&mut self, session: usize, ops: Vec<Op>, totals: &mut Totals) {
+        totals.operations += ops.len() as u64;
+        self.history.extend(ops.iter().map(|op| format!("session {session}: {op:?}")));
+        for side in &mut self.sides {
+            side.send(session, &ops);
+        }
+        let heard = self.barrier(session, false, totals);
+        self.generator.learn(&heard);
+    }
+
+    /// A ping in every session: what comes before its answer is all there is. The one that was busy goes
+    /// first, or the others would be answered before its last requests are done.
+    pub(crate) fn barrier(&mut self, busy: usize, any_order: bool, totals: &mut Totals) -> Vec<Line> {
+        let mut all = Vec::new();
+        let others: Vec<usize> = (0..SESSIONS).filter(|session| *session != busy).collect();
+        for sessions in [&[busy], others.as_slice()] {
+            for side in &mut self.sides {
+                side.send_pings(sessions);
+            }
+            for session in sessions {
+                let heard = self.sides.each_mut().map(|side| side.read_to_ping(*session));
+                self.pace.step();
+                all.append(&mut self.judge(*session, heard, any_order, totals));
+            }
+        }
+        all
+    }
+
+    /// Both have heard the same.
+    fn judge(
+        &self,
+        session: usize,
+        heard: [Vec<Line>; 2],
+        any_order: bool,
+        totals: &mut Totals,
+    ) -> Vec<Line> {
+        let [mut ours, mut theirs] = heard;
+        if any_order {
+            ours.sort_by_key(|line| format!("{line:?}"));
+            theirs.sort_by_key(|line| format!("{line:?}"));
+        }
+        totals.events += ours.iter().filter(|line| line.is_event()).count() as u64;
+        totals.succeeded += ours.iter().filter(|line| line.is_success()).count() as u64;
+        if ours == theirs {
+            return ours;
+        }
+        let at = ours.iter().zip(&theirs).position(|(a, b)| a != b).unwrap_or(ours.len().min(theirs.len()));
+        for line in self.history.iter().skip(self.history.len().saturating_sub(60)) {
+            eprintln!("  {line}");
+        }
+        for line in ours.iter().take(at).skip(at.saturating_sub(3)) {
+            eprintln!("both: {line:?}");
+        }
+        if std::env::var_os("DBG").is_some() {
+            for (a, b) in ours.iter().zip(&theirs).skip(at.saturating_sub(5)) {
+                eprintln!("{} {a:?}\n  {b:?}", if a == b { "=" } else { "#" });
+            }
+        }
+        panic!(
+            "session {session} hears different things\n{}: {:?}\n{}: {:?}",
+            self.sides[0].name,
+            ours.get(at),
+            self.sides[1].name,
+            theirs.get(at)
+        );
+    }
+
+    pub(crate) fn open(&mut self, session: usize, totals: &mut Totals) {
+        self.history.push(format!("session {session}: open"));
+        let timeout_ms = self.rng.i32(9_000..20_000);
+        let [ours, theirs] = self.sides.each_mut().map(|side| side.open(session, timeout_ms));
+        assert_eq!(ours, theirs, "a new session");
+        if self.sides[0].servers() > 1 {
+            self.barrier(session, false, totals);
+        }
+    }
+
+    fn reconnect(&mut self, session: usize, totals: &mut Totals) {
+        totals.reconnects += 1;
+        let drops = self.rng.bool();
+        let servers = self.sides[0].servers();
+        let from = self.sides[0].server_of(session);
+        let to = if servers > 1 { self.rng.usize(0..servers) } else { from };
+        self.history.push(format!("session {session}: reconnect, server {from} to {to}, drops={drops}"));
+        let timeout_ms = self.rng.i32(9_000..20_000);
+        if drops || to == from {
+            for side in &mut self.sides {
+                if drops {
+                    side.drop_connection(session);
+                }
+                side.go_to(session, to);
+            }
+            self.attach(session, timeout_ms);
+        } else {
+            self.outrun(session, to, timeout_ms, totals);
+        }
+        let op = self.draw(Generator::set_watches);
+        self.batch(session, vec![op], totals);
+    }
+
+    /// Goes on by another server, with requests that come late by the connection to the one before.
+    fn outrun(&mut self, session: usize, to: usize, timeout_ms: i32, totals: &mut Totals) {
+        totals.outruns += 1;
+        let mut ops = Vec::new();
+        // The first write is the last thing that is heard.
+        while !ops.last().is_some_and(ends_outrun) {
+            ops.push(self.draw(Generator::operation));
+        }
+        totals.operations += ops.len() as u64;
+        self.history.extend(ops.iter().map(|op| format!("session {session}, too late: {op:?}")));
+        let heard = self.sides.each_mut().map(|side| side.outrun(session, to, timeout_ms, &ops));
+        self.judge(session, heard, false, totals);
+        self.barrier(session, false, totals);
+    }
+
+    fn attach(&mut self, session: usize, timeout_ms: i32) -> Option<i32> {
+        let [ours, theirs] = self.sides.each_mut().map(|side| side.attach(session, timeout_ms, true));
+        assert_eq!(ours, theirs, "a session attached to again");
+        ours
+    }
+
+    /// Handshakes that a server turns down: it has not seen as much, or does not know the password.
+    fn refused_handshakes(&mut self, session: usize) {
+        let [ours, theirs] = self.sides.each_mut().map(Side::open_ahead);
+        assert_eq!(ours, theirs, "a client ahead of the server");
+        if !self.script.has_passwords {
+            return;
+        }
+        let [ours, theirs] = self.sides.each_mut().map(|side| side.attach(session, 10_000, false));
+        assert_eq!(ours, theirs, "a wrong password");
+        self.history.push(format!("session {session}: reconnect after a wrong password"));
+        self.attach(session, 10_000);
+    }
+
+    /// An operation after which the server closes the connection.
+    fn fatal(&mut self, session: usize, op: Op, totals: &mut Totals) {
+        totals.operations += 1;
+        self.history.push(format!("session {session}: {op:?}"));
+        for side in &mut self.sides {
+            side.send(session, std::slice::from_ref(&op));
+        }
+        let heard = self.sides.each_mut().map(|side| side.read_to_end(session));
+        self.judge(session, heard, false, totals);
+        self.attach(session, 10_000);
+        self.barrier(session, false, totals);
+    }
+
+    fn close_now(&mut self, session: usize, totals: &mut Totals) {
+        totals.closes += 1;
+        totals.operations += 1;
+        self.history.push(format!("session {session}: close"));
+        let op = Op::Request(Request::CloseSession);
+        for side in &mut self.sides {
+            side.send(session, std::slice::from_ref(&op));
+        }
+        let heard = self.sides.each_mut().map(|side| side.read_to_end(session));
+        // The session's nodes go in no particular order.
+        self.judge(session, heard, true, totals);
+        for side in &mut self.sides {
+            side.forget(session);
+        }
+        self.barrier(session, true, totals);
+    }
+
+    fn close(&mut self, session: usize, totals: &mut Totals) {
+        self.close_now(session, totals);
+        self.open(session, totals);
+    }
+
+    pub(crate) fn wait_for_end_of(&mut self, path: &str) {
+        for side in &mut self.sides {
+            let start = side.now();
+            while side.exists(path) {
+                assert!(side.now() - start < EXPIRY_LIMIT, "{}: {path} does not end", side.name);
+                side.pause(Duration::from_millis(20));
+                self.pace.step();
+            }
+        }
+    }
+
+    /// A session that nobody keeps alive: attached to with the shortest timeout, and left alone.
+    fn expire(&mut self, session: usize, totals: &mut Totals) {
+        totals.expiries += 1;
+        self.history.push(format!("session {session}: expire"));
+        let timeout_ms = self.attach(session, 0).and_then(|ms| u64::try_from(ms).ok()).expect("a session");
+        let (op, path) = self.generator.marker();
+        let last_heard = self.sides.each_ref().map(Side::now);
+        self.batch(session, vec![op], totals);
+        for side in &mut self.sides {
+            side.drop_connection(session);
+        }
+        self.wait_for_end_of(&path);
+        for (side, heard) in self.sides.iter().zip(last_heard) {
+            let lived = side.now() - heard;
+            // A clock may be a little fast.
+            let least = Duration::from_millis(timeout_ms * 99 / 100);
+            assert!(lived >= least, "{}: ended after {lived:?} of {timeout_ms} ms", side.name);
+        }
+        self.barrier(session, true, totals);
+        let expired = self.sides.each_mut().map(|side| side.attach(session, 10_000, true));
+        assert_eq!(expired, [Some(0), Some(0)], "an expired session");
+        for side in &mut self.sides {
+            side.forget(session);
+        }
+        self.open(session, totals);
+    }
+}
+
+/// Whether it is refused once the session has moved, which ends the connection.
+fn ends_outrun(op: &Op) -> bool {
+    match op {
+        // An empty one asks nothing of the session.
+        Op::Request(Request::Multi(ops)) => !ops.is_empty(),
+        Op::Request(request) | Op::NullData(request) => request.is_write(),
+        Op::Raw(..) => false,
+    }
+}
