@@ -17,7 +17,7 @@ mod side;
 mod support;
 mod wire;
 
-use comparison::{Comparison, Pace, SESSIONS, Script, Totals};
+use comparison::{Comparison, Pace, SESSIONS, Script, Step, Totals};
 use generate::Op;
 use service::Sockets;
 use side::Side;
@@ -84,7 +84,15 @@ fn sides(embedded: &Server, apache: &Ensemble, has_39: bool) -> [Side; 2] {
 }
 
 fn script(has_39: bool) -> Script {
-    Script { has_39, asks: |_| true, has_passwords: true }
+    const STEPS: [(u32, Step); 6] = [
+        (3, Step::Expire),
+        (30, Step::Reconnect),
+        (15, Step::Close),
+        (5, Step::RefusedHandshakes),
+        (7, Step::Fatal),
+        (60, Step::Auth),
+    ];
+    Script { has_39, steps: &STEPS, asks: |_| true, has_passwords: true }
 }
 
 /// The servers of one comparison after the other.

@@ -19,14 +19,14 @@ mod side;
 mod support;
 mod wire;
 
-use comparison::{Comparison, Pace, SESSIONS, Script, Totals};
+use comparison::{Comparison, Pace, SESSIONS, Script, Step, Totals};
 use generate::Op;
 use model::Simulated;
 use service::Sockets;
 use side::Side;
 use std::time::Duration;
 use support::zookeeper::{Ensemble, Flavor};
-use zkhelper::proto::{Acl, CreateMode, MultiOp, Request, permissions};
+use zkhelper::proto::{Acl, CreateMode, MultiOp, Request, WatcherType, permissions};
 
 /// Session timeouts are 2 to 20 of these on both.
 const TICK: Duration = Duration::from_millis(500);
@@ -59,6 +59,8 @@ fn compare_with(flavor: Flavor, servers: usize) {
         Ensemble::build(flavor)
             .servers(servers)
             .tick(TICK)
+            // A machine that stands still for a while is no reason for an election.
+            .property("syncLimit", "40")
             .system_property("znode.container.checkIntervalMs", "86400000")
             .start()
     };
@@ -71,13 +73,22 @@ fn compare_with(flavor: Flavor, servers: usize) {
 fn compare(apache: &Ensemble, has_39: bool, seed: u64, pace: &Pace, totals: &mut Totals) {
     let servers = apache.servers();
     let model = Simulated::start(seed, servers as u64, TICK);
-    let apache = Sockets::new((0..servers).map(|server| apache.address(server)).collect());
+    // The one that leads comes last, as in the model.
+    let leader = if servers > 1 { apache.leader() } else { 0 };
+    let order = (0..servers).filter(|server| *server != leader).chain([leader]);
+    let apache = Sockets::new(order.map(|server| apache.address(server)).collect());
     let sides = [
         Side::new("model", Box::new(model), SESSIONS, false),
         Side::new("apache", Box::new(apache), SESSIONS, false),
     ];
-    let script = Script { has_39, asks: model_knows, has_passwords: false };
-    Comparison::new(sides, script, seed, pace.clone()).run(totals);
+    const STEPS: [(u32, Step); 4] =
+        [(5, Step::Expire), (150, Step::Reconnect), (20, Step::Close), (10, Step::RefusedHandshakes)];
+    let script = Script { has_39, steps: &STEPS, asks: model_knows, has_passwords: false };
+    let mut comparison = Comparison::new(sides, script, seed, pace.clone());
+    if seed == 0 {
+        comparison.expire_in_turn(totals);
+    }
+    comparison.run(totals);
 }
 
 /// What the model is there for: the requests of the recipes and of the client below them. It does not know, and the
@@ -102,8 +113,7 @@ fn model_knows(op: &Op) -> bool {
         | Request::SetData { path, .. }
         | Request::GetChildren { path, .. }
         | Request::GetChildren2 { path, .. }
-        | Request::Sync { path }
-        | Request::RemoveWatches { path, .. } => is_plain(path),
+        | Request::Sync { path } => is_plain(path),
         _ => false,
     }
 }

@@ -34,9 +34,24 @@ impl Pace {
     }
 }
 
+/// What a session does beside asking one thing after the other.
+#[derive(Clone, Copy)]
+pub(crate) enum Step {
+    Expire,
+    Reconnect,
+    Close,
+    /// A client ahead of the server, and a wrong password.
+    RefusedHandshakes,
+    /// What ends the connection.
+    Fatal,
+    Auth,
+}
+
 /// What is asked of both.
 pub(crate) struct Script {
     pub(crate) has_39: bool,
+    /// In how many of a thousand steps.
+    pub(crate) steps: &'static [(u32, Step)],
     /// Whether this is; otherwise another operation is drawn.
     pub(crate) asks: fn(&Op) -> bool,
     /// Whether both know a wrong password.
@@ -79,24 +94,26 @@ impl Comparison {
         self.batch(0, vec![root], totals);
         for _ in 0..STEPS {
             let session = self.rng.usize(0..SESSIONS);
-            match self.rng.u32(0..1_000) {
-                0..3 => self.expire(session, totals),
-                3..33 => self.reconnect(session, totals),
-                33..48 => self.close(session, totals),
-                48..53 => self.refused_handshakes(session),
-                53..60 => {
+            let mut at = self.rng.u32(0..1_000);
+            let step = self.script.steps.iter().find(|(share, _)| {
+                let found = at < *share;
+                at = at.saturating_sub(*share);
+                found
+            });
+            match step.map(|(_, step)| *step) {
+                Some(Step::Expire) => self.expire(session, totals),
+                Some(Step::Reconnect) => self.reconnect(session, totals),
+                Some(Step::Close) => self.close(session, totals),
+                Some(Step::RefusedHandshakes) => self.refused_handshakes(session),
+                Some(Step::Fatal) => {
                     let op = self.generator.fatal(&mut self.rng);
-                    if (self.script.asks)(&op) {
-                        self.fatal(session, op, totals);
-                    }
+                    self.fatal(session, op, totals);
                 }
-                60..120 => {
+                Some(Step::Auth) => {
                     let op = self.generator.auth(&mut self.rng);
-                    if (self.script.asks)(&op) {
-                        self.batch(session, vec![op], totals);
-                    }
+                    self.batch(session, vec![op], totals);
                 }
-                _ => {
+                None => {
                     let count = self.rng.usize(1..=48);
                     let mut ops: Vec<Op> = Vec::new();
                     // A list that is on its way into Apache ZooKeeper's tree does not count yet for writes that
@@ -143,6 +160,7 @@ impl Comparison {
     /// first, or the others would be answered before its last requests are done.
     pub(crate) fn barrier(&mut self, busy: usize, any_order: bool, totals: &mut Totals) -> Vec<Line> {
         let mut all = Vec::new();
+        self.sides.iter_mut().for_each(Side::keep_observer);
         let others: Vec<usize> = (0..SESSIONS).filter(|session| *session != busy).collect();
         for sessions in [&[busy], others.as_slice()] {
             for side in &mut self.sides {
@@ -222,8 +240,15 @@ impl Comparison {
                 side.go_to(session, to);
             }
             self.attach(session, timeout_ms);
+            if servers > 1 {
+                self.barrier(session, false, totals);
+            }
         } else {
             self.outrun(session, to, timeout_ms, totals);
+            if self.rng.u8(0..3) == 0 {
+                self.outrun_by_close(session, from, timeout_ms, totals);
+                return;
+            }
         }
         let op = self.draw(Generator::set_watches);
         self.batch(session, vec![op], totals);
@@ -232,9 +257,10 @@ impl Comparison {
     /// Goes on by another server, with requests that come late by the connection to the one before.
     fn outrun(&mut self, session: usize, to: usize, timeout_ms: i32, totals: &mut Totals) {
         totals.outruns += 1;
-        let mut ops = Vec::new();
-        // The first write is the last thing that is heard.
-        while !ops.last().is_some_and(ends_outrun) {
+        let mut ops = vec![self.draw(Generator::operation)];
+        // The leader refuses reads too, and others only writes; what comes behind that may come too late.
+        let by_leader = self.sides[0].server_of(session) + 1 == self.sides[0].servers();
+        while !ops.last().is_some_and(|op| if by_leader { !is_empty(op) } else { is_refused(op) }) {
             ops.push(self.draw(Generator::operation));
         }
         totals.operations += ops.len() as u64;
@@ -242,6 +268,23 @@ impl Comparison {
         let heard = self.sides.each_mut().map(|side| side.outrun(session, to, timeout_ms, &ops));
         self.judge(session, heard, false, totals);
         self.barrier(session, false, totals);
+    }
+
+    /// Goes on by another server, and what comes late by the connection before is the session's end.
+    fn outrun_by_close(&mut self, session: usize, to: usize, timeout_ms: i32, totals: &mut Totals) {
+        totals.closes += 1;
+        totals.operations += 1;
+        self.history.push(format!("session {session}, too late: close"));
+        let close = [Op::Request(Request::CloseSession)];
+        let heard = self.sides.each_mut().map(|side| side.outrun(session, to, timeout_ms, &close));
+        self.judge(session, heard, true, totals);
+        let heard = self.sides.each_mut().map(|side| side.read_to_end(session));
+        self.judge(session, heard, true, totals);
+        for side in &mut self.sides {
+            side.forget(session);
+        }
+        self.barrier(session, true, totals);
+        self.open(session, totals);
     }
 
     fn attach(&mut self, session: usize, timeout_ms: i32) -> Option<i32> {
@@ -261,6 +304,37 @@ impl Comparison {
         assert_eq!(ours, theirs, "a wrong password");
         self.history.push(format!("session {session}: reconnect after a wrong password"));
         self.attach(session, 10_000);
+    }
+
+    /// Two sessions that nobody keeps alive end in the order of their timeouts, and the third one is told.
+    pub(crate) fn expire_in_turn(&mut self, totals: &mut Totals) {
+        for session in 0..SESSIONS {
+            self.open(session, totals);
+        }
+        self.history.push("sessions 1 and 2: expire".to_owned());
+        let mut paths = Vec::new();
+        for (session, timeout_ms) in [(1, 0), (2, 4_000)] {
+            let (op, path) = self.generator.marker();
+            self.attach(session, timeout_ms);
+            self.batch(session, vec![op], totals);
+            paths.push(path);
+        }
+        let watches =
+            paths.iter().map(|path| Op::Request(Request::Exists { path: path.clone(), watch: true }));
+        self.batch(0, watches.collect(), totals);
+        for side in &mut self.sides {
+            side.drop_connection(1);
+            side.drop_connection(2);
+        }
+        self.wait_for_end_of(&paths[1]);
+        totals.expiries += 2;
+        let heard = self.barrier(0, false, totals);
+        let ended = |line: &Line| match line {
+            Line::Event { event, .. } => Some(event.path.clone()),
+            _ => None,
+        };
+        assert_eq!(heard.iter().filter_map(ended).collect::<Vec<_>>(), paths);
+        self.close_now(0, totals);
     }
 
     /// An operation after which the server closes the connection.
@@ -337,12 +411,12 @@ impl Comparison {
     }
 }
 
-/// Whether it is refused once the session has moved, which ends the connection.
-fn ends_outrun(op: &Op) -> bool {
-    match op {
-        // An empty one asks nothing of the session.
-        Op::Request(Request::Multi(ops)) => !ops.is_empty(),
-        Op::Request(request) | Op::NullData(request) => request.is_write(),
-        Op::Raw(..) => false,
-    }
+/// A transaction of nothing, which asks nothing of its session.
+fn is_empty(op: &Op) -> bool {
+    matches!(op, Op::Request(Request::Multi(ops)) if ops.is_empty())
+}
+
+/// Whether a follower's leader refuses it once the session has moved, which ends the connection.
+fn is_refused(op: &Op) -> bool {
+    matches!(op, Op::Request(request) | Op::NullData(request) if request.is_write()) && !is_empty(op)
 }

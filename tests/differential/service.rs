@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use zkhelper::proto::{ConnectRequest, ConnectResponse, Reader, Writer};
 
-/// One server, or an ensemble.
+/// One server, or an ensemble whose last one leads.
 pub(crate) trait Service {
     fn servers(&self) -> usize;
 

@@ -81,7 +81,8 @@ impl Side {
         let client =
             |session| Client { connection: None, server: session % servers, id: 0, password: Vec::new() };
         let clients = (0..sessions).map(client).collect();
-        let mut side = Self { name, service, base: 0, seen: 0, clients, observer, ids: Vec::new(), has_event_zxid };
+        let mut side =
+            Self { name, service, base: 0, seen: 0, clients, observer, ids: Vec::new(), has_event_zxid };
         side.base = side.ask(&Request::Ping).0.zxid;
         side
     }
@@ -228,6 +229,11 @@ impl Side {
             w.bytes(&frame);
         }
         connection.link.write(&w.into_bytes());
+    }
+
+    /// Keeps the observer's session alive, whose end would use up a transaction.
+    pub(crate) fn keep_observer(&mut self) {
+        self.ask(&Request::Ping);
     }
 
     pub(crate) fn send_pings(&mut self, sessions: &[usize]) {

@@ -28,6 +28,12 @@ impl Ensemble {
         }
     }
 
+    /// Whether a session came by another server since.
+    pub(super) fn has_moved(&mut self, server: usize, session: i64) -> bool {
+        let tracked = self.lead(server).and_then(|lead| lead.tracked.get(&session));
+        tracked.and_then(|tracked| tracked.owner).is_some_and(|owner| owner != server)
+    }
+
     pub(super) fn new_session(
         &mut self,
         agenda: &mut Agenda,
