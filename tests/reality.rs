@@ -72,14 +72,14 @@ fn compare_with(flavor: Flavor, servers: usize) {
 
 fn compare(apache: &Ensemble, has_39: bool, seed: u64, pace: &Pace, totals: &mut Totals) {
     let servers = apache.servers();
-    let model = Simulated::start(seed, servers as u64, TICK);
+    let model = Simulated::start(seed, servers as u64, TICK, has_39);
     // The one that leads comes last, as in the model.
     let leader = if servers > 1 { apache.leader() } else { 0 };
     let order = (0..servers).filter(|server| *server != leader).chain([leader]);
     let apache = Sockets::new(order.map(|server| apache.address(server)).collect());
     let sides = [
-        Side::new("model", Box::new(model), SESSIONS, false),
-        Side::new("apache", Box::new(apache), SESSIONS, false),
+        Side::new("model", Box::new(model), SESSIONS, has_39),
+        Side::new("apache", Box::new(apache), SESSIONS, has_39),
     ];
     const STEPS: [(u32, Step); 4] =
         [(5, Step::Expire), (150, Step::Reconnect), (20, Step::Close), (10, Step::RefusedHandshakes)];

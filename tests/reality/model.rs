@@ -83,11 +83,13 @@ impl Model {
 pub(crate) struct Simulated(Rc<RefCell<Model>>);
 
 impl Simulated {
-    pub(crate) fn start(seed: u64, servers: u64, tick: Duration) -> Self {
+    pub(crate) fn start(seed: u64, servers: u64, tick: Duration, has_39: bool) -> Self {
         let mut agenda = Agenda::new(&Schedule::of(seed), false);
         let net = Network::new(&mut agenda);
         let tick = Micros::try_from(tick.as_micros()).expect("a short one");
         let mut ensemble = Ensemble::of(&mut agenda, servers, tick);
+        ensemble.has_event_zxid = has_39;
+        ensemble.syncs_at_once = true;
         ensemble.start(&mut agenda);
         ensemble.elect(&mut agenda);
         Self(Rc::new(RefCell::new(Model { agenda, net, ensemble, heard: BTreeMap::new() })))

@@ -201,7 +201,7 @@ impl Ensemble {
         let Some(conn) = it.conns.get_mut(&id) else { return };
         let seq = conn.next_seq;
         conn.next_seq += 1;
-        let is_sync = matches!(request, Request::Sync { .. });
+        let is_sync = matches!(request, Request::Sync { .. }) && !(leads && self.syncs_at_once);
         let away = (request.is_write() || is_sync) && !moved;
         let request = Rc::new(request);
         let waiting = match () {

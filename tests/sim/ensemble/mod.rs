@@ -186,6 +186,11 @@ pub struct Ensemble {
     sync_limit: u64,
     /// Servers that do not know `getEphemerals`.
     old: bool,
+    /// Events carry their transaction's number, as from 3.9 on.
+    pub has_event_zxid: bool,
+    /// A leader answers its own clients' syncs like reads, as Apache ZooKeeper's does, without a wait for what
+    /// it has proposed. In the schedules it waits, which makes a sync prove more; nothing counts on it.
+    pub syncs_at_once: bool,
     next_session: i64,
     next_join: u64,
     next_boot: u64,
@@ -259,6 +264,8 @@ impl Ensemble {
             tick,
             sync_limit: 5,
             old: false,
+            has_event_zxid: false,
+            syncs_at_once: false,
             next_session: 1,
             next_join: 1,
             next_boot: count,
@@ -335,11 +342,11 @@ fn reply(agenda: &mut Agenda, net: &mut Network, conn: u64, header: ReplyHeader,
     net.send(agenda, conn, Way::ToClient, &writer.into_bytes());
 }
 
-fn notify(agenda: &mut Agenda, net: &mut Network, conn: u64, kind: i32, path: &str) {
+fn notify(agenda: &mut Agenda, net: &mut Network, conn: u64, zxid: i64, kind: i32, path: &str) {
     agenda.tell(|| format!("  connection {conn} > watch event {kind} {path}"));
     let mut writer = Writer::new();
     writer.frame(|w| {
-        ReplyHeader { xid: xid::NOTIFICATION, zxid: -1, err: 0 }.encode(w);
+        ReplyHeader { xid: xid::NOTIFICATION, zxid, err: 0 }.encode(w);
         WatcherEvent { kind, state: 3, path: path.to_owned() }.encode(w);
     });
     net.send(agenda, conn, Way::ToClient, &writer.into_bytes());

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// What the header of an event has in place of a transaction.
+const NO_ZXID: i64 = -1;
+
 impl Ensemble {
     pub(super) fn apply(&mut self, agenda: &mut Agenda, net: &mut Network, server: usize, upto: usize) {
         while self.servers[server].applied < upto {
@@ -65,11 +68,12 @@ impl Ensemble {
             Happened::Changed => BTreeSet::new(),
             _ => it.child_watches.remove(parent(path)).unwrap_or_default(),
         };
+        let zxid = if self.has_event_zxid { self.servers[server].tree.zxid } else { NO_ZXID };
         for conn in told {
-            notify(agenda, net, conn, kind, path);
+            notify(agenda, net, conn, zxid, kind, path);
         }
         for conn in above {
-            notify(agenda, net, conn, 4, parent(path));
+            notify(agenda, net, conn, zxid, 4, parent(path));
         }
     }
 
@@ -175,6 +179,8 @@ impl Ensemble {
                 }
                 Ok(if exists { Response::Stat(stat) } else { Response::Data { data, stat } })
             }
+            // At its turn behind its own session's writes.
+            Request::Sync { path } => Ok(Response::Path(path.clone())),
             Request::GetChildren { path, watch } | Request::GetChildren2 { path, watch } => {
                 let node = it.tree.nodes.get(path).ok_or(code::NO_NODE)?;
                 if *watch {
@@ -220,7 +226,7 @@ impl Ensemble {
                     }
                 }
                 for (kind, path) in events {
-                    notify(agenda, net, id, kind, path);
+                    notify(agenda, net, id, NO_ZXID, kind, path);
                 }
                 Ok(Response::Empty)
             }
