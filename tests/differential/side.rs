@@ -36,12 +36,11 @@ struct Connection {
     link: Box<dyn Link>,
     /// The operations that are not answered yet; for pings, how many.
     pending: HashMap<i32, i32>,
-    next_xid: i32,
 }
 
 impl Connection {
     fn new(link: Box<dyn Link>) -> Self {
-        Self { link, pending: HashMap::new(), next_xid: 1 }
+        Self { link, pending: HashMap::new() }
     }
 }
 
@@ -49,6 +48,8 @@ struct Client {
     connection: Option<Connection>,
     /// Which server it is, or was last, connected to.
     server: usize,
+    /// It goes on from one connection to the next: a follower knows what became of a write by session and number.
+    last_xid: i32,
     id: i64,
     password: Vec<u8>,
 }
@@ -78,8 +79,13 @@ impl Side {
         let (observer, _) =
             connect(&*service, 0, &handshake(10_000, 0, &[0; 16], 0)).expect("a session to look with");
         let servers = service.servers();
-        let client =
-            |session| Client { connection: None, server: session % servers, id: 0, password: Vec::new() };
+        let client = |session| Client {
+            connection: None,
+            server: session % servers,
+            last_xid: 1,
+            id: 0,
+            password: Vec::new(),
+        };
         let clients = (0..sessions).map(client).collect();
         let mut side =
             Self { name, service, base: 0, seen: 0, clients, observer, ids: Vec::new(), has_event_zxid };
@@ -138,6 +144,7 @@ impl Side {
         self.clients[session] = Client {
             connection: Some(Connection::new(link)),
             server,
+            last_xid: 1,
             id: response.session_id,
             password: response.password,
         };
@@ -193,22 +200,21 @@ impl Side {
 
     pub(crate) fn forget(&mut self, session: usize) {
         let server = self.clients[session].server;
-        self.clients[session] = Client { connection: None, server, id: 0, password: Vec::new() };
+        self.clients[session] = Client { connection: None, server, last_xid: 1, id: 0, password: Vec::new() };
     }
 
     pub(crate) fn send(&mut self, session: usize, ops: &[Op]) {
         let base = self.base;
-        let Some(connection) = &mut self.clients[session].connection else {
-            panic!("session {session} is not open")
-        };
+        let client = &mut self.clients[session];
+        let Some(connection) = &mut client.connection else { panic!("session {session} is not open") };
         let mut w = Writer::new();
         for op in ops {
             let xid = match op {
                 Op::Request(Request::Auth { .. }) => xid::AUTH,
                 Op::Request(Request::SetWatches { .. } | Request::SetWatches2 { .. }) => xid::SET_WATCHES,
                 _ => {
-                    connection.next_xid += 1;
-                    connection.next_xid
+                    client.last_xid += 1;
+                    client.last_xid
                 }
             };
             let op_code = op.code();
