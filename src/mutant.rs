@@ -30,6 +30,12 @@ pub enum Mutant {
     WatchesNotRearmed,
     /// Waits for the deletion of a node that is gone already.
     WaitsForGone,
+    /// Behind a neighbour of its own client: takes one that gave up for one that held and left.
+    NeighbourGaveUp,
+    /// Behind a neighbour: takes the deletion of the node before its own as its turn, however it went.
+    NeighbourEventIsTurn,
+    /// Behind a neighbour: knows the node before its own by its name alone.
+    NeighbourByName,
     /// Repeats a deletion after a look that does not tell its own node from another of that name.
     CzxidNotCompared,
     /// Repeats a deletion without a look.
@@ -109,7 +115,7 @@ pub enum Mutant {
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 52] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -122,6 +128,9 @@ impl Mutant {
         Self::LostInterrupt,
         Self::WatchesNotRearmed,
         Self::WaitsForGone,
+        Self::NeighbourGaveUp,
+        Self::NeighbourEventIsTurn,
+        Self::NeighbourByName,
         Self::CzxidNotCompared,
         Self::DeletesByName,
         Self::LeaseFromPings,

@@ -5,6 +5,7 @@
 //! *how* it went: the end of the session, which is also the session of the one that waits, deletes both nodes in any
 //! order. The answer to the holder's own deletion says it: that was a write of a session that lived.
 
+use crate::mutant::{Mutant, mutated};
 use crate::sync::Mutex as Locked;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -58,7 +59,7 @@ impl Neighbour {
     pub(super) async fn left(&self) -> bool {
         let mut stage = self.stage.subscribe();
         let end = stage.wait_for(|stage| matches!(stage, Stage::Left | Stage::Gone)).await;
-        end.is_ok_and(|stage| *stage == Stage::Left)
+        end.is_ok_and(|stage| *stage == Stage::Left || mutated(Mutant::NeighbourGaveUp))
     }
 
     /// Whether it is about to leave, or has left.

@@ -1,9 +1,10 @@
-//! One of the two servers, with its sessions; and what they hear, in a form that can be compared.
+//! One of the two that are compared, with its sessions; and what they hear, in a form that can be compared.
 
 use crate::generate::Op;
-use crate::wire::{Wire, handshake};
+use crate::service::{Link, Service, connect};
+use crate::wire::handshake;
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::time::Duration;
 use zkhelper::proto::{
     Acl, MultiResult, Reader, ReplyHeader, Request, RequestHeader, Response, Stat, WatcherEvent, Writer,
     op_code, xid,
@@ -32,45 +33,80 @@ impl Line {
 
 /// A connection, and what it waits for.
 struct Connection {
-    wire: Wire,
+    link: Box<dyn Link>,
     /// The operations that are not answered yet; for pings, how many.
     pending: HashMap<i32, i32>,
-    next_xid: i32,
 }
 
 impl Connection {
-    fn new(wire: Wire) -> Self {
-        Self { wire, pending: HashMap::new(), next_xid: 1 }
+    fn new(link: Box<dyn Link>) -> Self {
+        Self { link, pending: HashMap::new() }
     }
 }
 
 struct Client {
     connection: Option<Connection>,
+    /// Which server it is, or was last, connected to.
+    server: usize,
+    /// It goes on from one connection to the next: a follower knows what became of a write by session and number.
+    last_xid: i32,
     id: i64,
     password: Vec<u8>,
 }
 
 /// See the module.
 pub(crate) struct Side {
-    address: SocketAddr,
+    pub(crate) name: &'static str,
+    service: Box<dyn Service>,
     /// Before the first of this comparison's transactions.
     base: i64,
+    /// The last transaction that anybody here has heard of, which a server that lags may not know yet.
+    seen: i64,
     clients: Vec<Client>,
-    observer: Wire,
+    observer: Box<dyn Link>,
     /// Every session so far, in order: what ids are compared by.
     ids: Vec<i64>,
     has_event_zxid: bool,
 }
 
 impl Side {
-    pub(crate) fn new(address: SocketAddr, sessions: usize, has_event_zxid: bool) -> Self {
+    pub(crate) fn new(
+        name: &'static str,
+        service: Box<dyn Service>,
+        sessions: usize,
+        has_event_zxid: bool,
+    ) -> Self {
         let (observer, _) =
-            Wire::connect(address, &handshake(10_000, 0, &[0; 16], 0)).expect("a session to look with");
-        let clients =
-            (0..sessions).map(|_| Client { connection: None, id: 0, password: Vec::new() }).collect();
-        let mut side = Self { address, base: 0, clients, observer, ids: Vec::new(), has_event_zxid };
+            connect(&*service, 0, &handshake(10_000, 0, &[0; 16], 0)).expect("a session to look with");
+        let servers = service.servers();
+        let client = |session| Client {
+            connection: None,
+            server: session % servers,
+            last_xid: 1,
+            id: 0,
+            password: Vec::new(),
+        };
+        let clients = (0..sessions).map(client).collect();
+        let mut side =
+            Self { name, service, base: 0, seen: 0, clients, observer, ids: Vec::new(), has_event_zxid };
         side.base = side.ask(&Request::Ping).0.zxid;
         side
+    }
+
+    pub(crate) fn servers(&self) -> usize {
+        self.service.servers()
+    }
+
+    pub(crate) fn server_of(&self, session: usize) -> usize {
+        self.clients[session].server
+    }
+
+    pub(crate) fn pause(&self, time: Duration) {
+        self.service.pause(time);
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.service.now()
     }
 
     /// One request of the observer.
@@ -84,6 +120,7 @@ impl Side {
         self.observer.write(&w.into_bytes());
         let answer = self.observer.read_frame().expect("the observer is answered");
         let header = ReplyHeader::decode(&mut Reader::new(&answer)).expect("a reply");
+        self.seen = self.seen.max(header.zxid);
         (header, answer)
     }
 
@@ -99,12 +136,15 @@ impl Side {
     }
 
     pub(crate) fn open(&mut self, session: usize, timeout_ms: i32) -> i32 {
-        let (wire, response) = Wire::connect(self.address, &handshake(timeout_ms, 0, &[0; 16], 0))
+        let server = self.clients[session].server;
+        let (link, response) = connect(&*self.service, server, &handshake(timeout_ms, 0, &[0; 16], 0))
             .expect("a new session is not refused");
         assert_eq!(response.password.len(), 16);
         self.ids.push(response.session_id);
         self.clients[session] = Client {
-            connection: Some(Connection::new(wire)),
+            connection: Some(Connection::new(link)),
+            server,
+            last_xid: 1,
             id: response.session_id,
             password: response.password,
         };
@@ -117,22 +157,41 @@ impl Side {
         let client = &mut self.clients[session];
         let before = client.connection.take();
         let password = if right { client.password.clone() } else { vec![7; 16] };
-        let (wire, response) = Wire::connect(self.address, &handshake(timeout_ms, client.id, &password, 0))?;
+        let request = handshake(timeout_ms, client.id, &password, 0);
+        let (link, response) = connect(&*self.service, client.server, &request)?;
         if response.timeout_ms > 0 {
             assert_eq!((response.session_id, &response.password), (client.id, &client.password));
-            client.connection = Some(Connection::new(wire));
+            client.connection = Some(Connection::new(link));
         } else {
             assert_eq!((response.session_id, response.password), (0, vec![0; 16]));
         }
         if let Some(mut before) = before {
-            while before.wire.read_frame().is_some() {}
+            while before.link.read_frame().is_some() {}
         }
         Some(response.timeout_ms)
     }
 
+    /// Goes to another server with a session whose connection to this one stays open. Gives what the session hears
+    /// by that one, on which it sends these operations after it has moved: the last one ends it.
+    pub(crate) fn outrun(&mut self, session: usize, server: usize, timeout_ms: i32, ops: &[Op]) -> Vec<Line> {
+        let before = self.clients[session].connection.take();
+        self.clients[session].server = server;
+        self.attach(session, timeout_ms, true).expect("a session that lives");
+        let moved = std::mem::replace(&mut self.clients[session].connection, before);
+        self.send(session, ops);
+        let lines = self.read_to_end(session);
+        self.clients[session].connection = moved;
+        lines
+    }
+
+    /// The session comes by this server from its next connection on.
+    pub(crate) fn go_to(&mut self, session: usize, server: usize) {
+        self.clients[session].server = server;
+    }
+
     /// Shakes hands as a client that has seen more than the server.
     pub(crate) fn open_ahead(&mut self) -> bool {
-        Wire::connect(self.address, &handshake(10_000, 0, &[0; 16], i64::MAX)).is_some()
+        connect(&*self.service, 0, &handshake(10_000, 0, &[0; 16], i64::MAX)).is_some()
     }
 
     pub(crate) fn drop_connection(&mut self, session: usize) {
@@ -140,22 +199,22 @@ impl Side {
     }
 
     pub(crate) fn forget(&mut self, session: usize) {
-        self.clients[session] = Client { connection: None, id: 0, password: Vec::new() };
+        let server = self.clients[session].server;
+        self.clients[session] = Client { connection: None, server, last_xid: 1, id: 0, password: Vec::new() };
     }
 
     pub(crate) fn send(&mut self, session: usize, ops: &[Op]) {
         let base = self.base;
-        let Some(connection) = &mut self.clients[session].connection else {
-            panic!("session {session} is not open")
-        };
+        let client = &mut self.clients[session];
+        let Some(connection) = &mut client.connection else { panic!("session {session} is not open") };
         let mut w = Writer::new();
         for op in ops {
             let xid = match op {
                 Op::Request(Request::Auth { .. }) => xid::AUTH,
                 Op::Request(Request::SetWatches { .. } | Request::SetWatches2 { .. }) => xid::SET_WATCHES,
                 _ => {
-                    connection.next_xid += 1;
-                    connection.next_xid
+                    client.last_xid += 1;
+                    client.last_xid
                 }
             };
             let op_code = op.code();
@@ -175,7 +234,12 @@ impl Side {
             }
             w.bytes(&frame);
         }
-        connection.wire.write(&w.into_bytes());
+        connection.link.write(&w.into_bytes());
+    }
+
+    /// Keeps the observer's session alive, whose end would use up a transaction.
+    pub(crate) fn keep_observer(&mut self) {
+        self.ask(&Request::Ping);
     }
 
     pub(crate) fn send_pings(&mut self, sessions: &[usize]) {
@@ -183,21 +247,27 @@ impl Side {
             let Some(connection) = &mut self.clients[*session].connection else { continue };
             let mut w = Writer::new();
             w.frame(|w| RequestHeader { xid: xid::PING, op: Request::Ping.op_code() }.encode(w));
-            connection.wire.write(&w.into_bytes());
+            connection.link.write(&w.into_bytes());
             *connection.pending.entry(xid::PING).or_default() += 1;
         }
     }
 
-    /// What a session heard before the answer to its last ping.
+    /// What a session heard before the answer to its last ping, and until its server knows all that others heard of.
     pub(crate) fn read_to_ping(&mut self, session: usize) -> Vec<Line> {
         let mut lines = Vec::new();
+        let mut zxid = self.seen;
         while let Some(connection) = &mut self.clients[session].connection {
             let pings = connection.pending.get(&xid::PING).copied().unwrap_or(0);
             if pings == 0 {
-                break;
+                if zxid >= self.seen {
+                    break;
+                }
+                self.send_pings(&[session]);
+                continue;
             }
             match self.read_line(session) {
-                Some(Line::Reply { xid: xid::PING, .. }) => {
+                Some(Line::Reply { xid: xid::PING, zxid: known, .. }) => {
+                    zxid = known;
                     if let Some(connection) = &mut self.clients[session].connection {
                         connection.pending.insert(xid::PING, pings - 1);
                     }
@@ -225,7 +295,7 @@ impl Side {
 
     fn read_line(&mut self, session: usize) -> Option<Line> {
         let connection = self.clients[session].connection.as_mut()?;
-        let frame = connection.wire.read_frame()?;
+        let frame = connection.link.read_frame()?;
         let mut r = Reader::new(&frame);
         let header = ReplyHeader::decode(&mut r).expect("a reply header");
         if header.xid == xid::NOTIFICATION {
@@ -233,10 +303,11 @@ impl Side {
             let zxid = if self.has_event_zxid { self.relative(header.zxid) } else { 0 };
             return Some(Line::Event { zxid, event });
         }
+        self.seen = self.seen.max(header.zxid);
         if header.xid == xid::PING {
             return Some(Line::Reply {
                 xid: header.xid,
-                zxid: 0,
+                zxid: header.zxid,
                 err: header.err,
                 body: None,
                 null_data: false,

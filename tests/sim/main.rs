@@ -225,8 +225,9 @@ const ELSEWHERE: [Mutant; 1] = [Mutant::ParentAlwaysFirst];
 
 /// Those that take more schedules than there is time for each time; `ZKHELPER_MUTANT_SEEDS` tries them too, and
 /// `regressions.rs` has a seed for some.
-const RARE: [Mutant; 8] = [
+const RARE: [Mutant; 9] = [
     Mutant::DeletesByName,
+    Mutant::NeighbourByName,
     Mutant::SyncProves,
     Mutant::AnyCompanion,
     Mutant::CompanionByOldLook,

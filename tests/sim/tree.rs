@@ -220,7 +220,8 @@ impl Tree {
     /// The transaction that a request becomes at the leader. `refused`: the leader's word on the session.
     pub fn transaction(&self, session: i64, request: &Request, refused: Option<i32>) -> Txn {
         match request {
-            Request::CloseSession => refused.map_or(Txn::CloseSession, Txn::Error),
+            // PrepRequestProcessor asks nothing of the session here, as its expiry comes this way too.
+            Request::CloseSession => Txn::CloseSession,
             Request::Multi(ops) => {
                 let mut after: Option<Self> = None;
                 let mut changes: Vec<Change> = Vec::new();

@@ -325,7 +325,8 @@ impl Inner {
         if own_stat.czxid != own.czxid {
             return Err(Setback::Again);
         }
-        let plain = stat.czxid == neighbour.czxid && answer.connection == own_answer.connection;
+        let same_node = stat.czxid == neighbour.czxid || mutated(Mutant::NeighbourByName);
+        let plain = same_node && answer.connection == own_answer.connection;
         let marked = self.options.strict.is_some()
             || knowledge.mark.is_some()
             || contents::has_key(data, STRICT_KEY)
@@ -337,7 +338,9 @@ impl Inner {
             // The event comes before the answer to the deletion that caused it.
             event = &mut watch => {
                 let deleted = event.kind == WatchEventKind::Node(EventType::Deleted);
-                deleted && neighbour.is_leaving() && waiting.with(neighbour.left()).await?
+                deleted
+                    && (mutated(Mutant::NeighbourEventIsTurn)
+                        || neighbour.is_leaving() && waiting.with(neighbour.left()).await?)
             }
             _ = &mut own_watch => false,
         };

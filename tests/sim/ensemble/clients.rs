@@ -153,7 +153,7 @@ impl Ensemble {
             protocol_version: 0,
             timeout_ms,
             session_id: if valid { session } else { 0 },
-            password: vec![7; 16],
+            password: vec![if valid { 7 } else { 0 }; 16],
             read_only: false,
         };
         agenda.tell(|| {
@@ -195,15 +195,21 @@ impl Ensemble {
         } else {
             it.touched.insert(session, timeout_ms);
         }
+        // PrepRequestProcessor, which on a leader sees the reads of its own clients too.
+        let moved = leads && !request.is_write() && self.has_moved(server, session);
         let it = &mut self.servers[server];
         let Some(conn) = it.conns.get_mut(&id) else { return };
         let seq = conn.next_seq;
         conn.next_seq += 1;
-        let is_sync = matches!(request, Request::Sync { .. });
-        let away = request.is_write() || is_sync;
+        let is_sync = matches!(request, Request::Sync { .. }) && !(leads && self.syncs_at_once);
+        let away = (request.is_write() || is_sync) && !moved;
         let request = Rc::new(request);
-        let waiting = if away { Waiting::Away(None) } else { Waiting::Read((*request).clone()) };
-        conn.queue.push_back(Pending { seq, xid: header.xid, op: header.op, waiting });
+        let waiting = match () {
+            () if moved => Waiting::Away(Some((it.tree.zxid, Err(code::SESSION_MOVED)))),
+            () if away => Waiting::Away(None),
+            () => Waiting::Read,
+        };
+        conn.queue.push_back(Pending { seq, xid: header.xid, request: Rc::clone(&request), waiting });
         if !away {
             self.advance(agenda, net, server, id);
             return;

@@ -100,10 +100,7 @@ impl Ensemble {
                 self.attached(agenda, net, server, conn, session, valid);
             }
             Peer::Sync { conn, seq } => self.sync(agenda, net, server, from, conn, seq),
-            Peer::Synced { conn, seq } => {
-                let zxid = self.servers[server].tree.zxid;
-                self.complete(agenda, net, server, conn, seq, (zxid, Ok(Response::Path("/".to_owned()))));
-            }
+            Peer::Synced { conn, seq } => self.caught_up(agenda, net, server, conn, seq),
         }
     }
 }

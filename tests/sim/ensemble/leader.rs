@@ -28,6 +28,12 @@ impl Ensemble {
         }
     }
 
+    /// Whether a session came by another server since.
+    pub(super) fn has_moved(&mut self, server: usize, session: i64) -> bool {
+        let tracked = self.lead(server).and_then(|lead| lead.tracked.get(&session));
+        tracked.and_then(|tracked| tracked.owner).is_some_and(|owner| owner != server)
+    }
+
     pub(super) fn new_session(
         &mut self,
         agenda: &mut Agenda,
@@ -174,8 +180,7 @@ impl Ensemble {
         seq: u64,
     ) {
         if to == server {
-            let zxid = self.servers[server].tree.zxid;
-            self.complete(agenda, net, server, conn, seq, (zxid, Ok(Response::Path("/".to_owned()))));
+            self.caught_up(agenda, net, server, conn, seq);
         } else if let Some(join) = self.lead(server).and_then(|l| l.followers.get(&to)).map(|f| f.join) {
             self.post(agenda, server, to, join, Peer::Synced { conn, seq });
         }

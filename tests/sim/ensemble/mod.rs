@@ -83,7 +83,7 @@ pub enum Peer {
 }
 
 enum Waiting {
-    Read(Request),
+    Read,
     /// A write or a sync, with its answer once that has come.
     Away(Option<(i64, Result<Response, i32>)>),
 }
@@ -91,7 +91,7 @@ enum Waiting {
 struct Pending {
     seq: u64,
     xid: i32,
-    op: i32,
+    request: Rc<Request>,
     waiting: Waiting,
 }
 
@@ -186,6 +186,11 @@ pub struct Ensemble {
     sync_limit: u64,
     /// Servers that do not know `getEphemerals`.
     old: bool,
+    /// Events carry their transaction's number, as from 3.9 on.
+    pub has_event_zxid: bool,
+    /// A leader answers its own clients' syncs like reads, as Apache ZooKeeper's does, without a wait for what
+    /// it has proposed. In the schedules it waits, which makes a sync prove more; nothing counts on it.
+    pub syncs_at_once: bool,
     next_session: i64,
     next_join: u64,
     next_boot: u64,
@@ -215,6 +220,7 @@ impl Server {
 }
 
 impl Ensemble {
+    /// One as chance has it.
     pub fn new(agenda: &mut Agenda) -> Self {
         let count = match agenda.rng.u32(0..100) {
             0..20 => 1,
@@ -222,6 +228,15 @@ impl Ensemble {
             _ => 5,
         };
         let tick = agenda.between(2, 5) * 100 * MS;
+        let mut this = Self::of(agenda, count, tick);
+        this.sync_limit = agenda.between(3, 6);
+        this.old = agenda.chance(15);
+        this.start(agenda);
+        this
+    }
+
+    /// One of so many servers, whose clocks do not run yet.
+    pub fn of(agenda: &mut Agenda, count: u64, tick: Micros) -> Self {
         let servers: Vec<_> = (0..count)
             .map(|index| Server {
                 up: true,
@@ -242,13 +257,15 @@ impl Ensemble {
                 lag: *agenda.rng.choice(&[MS, 10 * MS, 200 * MS]).unwrap_or(&MS),
             })
             .collect();
-        let this = Self {
+        Self {
             servers,
             truth: Tree::new(),
             truth_log: Vec::new(),
             tick,
-            sync_limit: agenda.between(3, 6),
-            old: agenda.chance(15),
+            sync_limit: 5,
+            old: false,
+            has_event_zxid: false,
+            syncs_at_once: false,
             next_session: 1,
             next_join: 1,
             next_boot: count,
@@ -261,13 +278,16 @@ impl Ensemble {
             denied: BTreeSet::new(),
             guards: BTreeMap::new(),
             calm: false,
-        };
-        for server in 0..this.servers.len() {
-            let boot = this.servers[server].boot;
-            let at = agenda.between(1, tick / 2);
+        }
+    }
+
+    /// Starts the servers' clocks.
+    pub fn start(&mut self, agenda: &mut Agenda) {
+        for server in 0..self.servers.len() {
+            let boot = self.servers[server].boot;
+            let at = agenda.between(1, self.tick / 2);
             agenda.at(at, Event::Tick { server, boot });
         }
-        this
     }
 
     /// What lies there before anybody comes.
@@ -297,10 +317,6 @@ impl Ensemble {
     }
 }
 
-fn zxid_close() -> i32 {
-    zkhelper::proto::op_code::CLOSE_SESSION
-}
-
 /// ExpiryQueue: expiries are rounded up to the next tick.
 fn bucket(now: Micros, timeout_ms: i32, tick: Micros, drift: i64) -> Micros {
     let timeout = i64::from(timeout_ms) * 1000;
@@ -326,11 +342,11 @@ fn reply(agenda: &mut Agenda, net: &mut Network, conn: u64, header: ReplyHeader,
     net.send(agenda, conn, Way::ToClient, &writer.into_bytes());
 }
 
-fn notify(agenda: &mut Agenda, net: &mut Network, conn: u64, kind: i32, path: &str) {
+fn notify(agenda: &mut Agenda, net: &mut Network, conn: u64, zxid: i64, kind: i32, path: &str) {
     agenda.tell(|| format!("  connection {conn} > watch event {kind} {path}"));
     let mut writer = Writer::new();
     writer.frame(|w| {
-        ReplyHeader { xid: xid::NOTIFICATION, zxid: -1, err: 0 }.encode(w);
+        ReplyHeader { xid: xid::NOTIFICATION, zxid, err: 0 }.encode(w);
         WatcherEvent { kind, state: 3, path: path.to_owned() }.encode(w);
     });
     net.send(agenda, conn, Way::ToClient, &writer.into_bytes());

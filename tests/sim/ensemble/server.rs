@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// What the header of an event has in place of a transaction.
+const NO_ZXID: i64 = -1;
+
 impl Ensemble {
     pub(super) fn apply(&mut self, agenda: &mut Agenda, net: &mut Network, server: usize, upto: usize) {
         while self.servers[server].applied < upto {
@@ -65,11 +68,12 @@ impl Ensemble {
             Happened::Changed => BTreeSet::new(),
             _ => it.child_watches.remove(parent(path)).unwrap_or_default(),
         };
+        let zxid = if self.has_event_zxid { self.servers[server].tree.zxid } else { NO_ZXID };
         for conn in told {
-            notify(agenda, net, conn, kind, path);
+            notify(agenda, net, conn, zxid, kind, path);
         }
         for conn in above {
-            notify(agenda, net, conn, 4, parent(path));
+            notify(agenda, net, conn, zxid, 4, parent(path));
         }
     }
 
@@ -90,6 +94,22 @@ impl Ensemble {
         self.advance(agenda, net, server, id);
     }
 
+    /// A server has caught up for a `sync` of one of its clients.
+    pub(super) fn caught_up(
+        &mut self,
+        agenda: &mut Agenda,
+        net: &mut Network,
+        server: usize,
+        id: u64,
+        seq: u64,
+    ) {
+        let it = &self.servers[server];
+        let zxid = it.tree.zxid;
+        let asked = it.conns.get(&id).and_then(|conn| conn.queue.iter().find(|pending| pending.seq == seq));
+        let path = asked.and_then(|pending| pending.request.path()).unwrap_or_default().to_owned();
+        self.complete(agenda, net, server, id, seq, (zxid, Ok(Response::Path(path))));
+    }
+
     /// CommitProcessor: the answers of one session in the order of its requests.
     pub(super) fn advance(&mut self, agenda: &mut Agenda, net: &mut Network, server: usize, id: u64) {
         loop {
@@ -100,12 +120,12 @@ impl Ensemble {
                 Some(_) => {}
             }
             let Some(pending) = conn.queue.pop_front() else { return };
-            let (session, op, xid) = (conn.session, pending.op, pending.xid);
+            let (session, xid) = (conn.session, pending.xid);
             let (zxid, outcome) = match pending.waiting {
                 Waiting::Away(Some(answer)) => answer,
                 Waiting::Away(None) => return,
-                Waiting::Read(request) => {
-                    let outcome = self.read(agenda, net, server, id, session, &request);
+                Waiting::Read => {
+                    let outcome = self.read(agenda, net, server, id, session, &pending.request);
                     (self.servers[server].tree.zxid, outcome)
                 }
             };
@@ -122,7 +142,7 @@ impl Ensemble {
             }
             let err = outcome.as_ref().err().copied().unwrap_or(0);
             reply(agenda, net, id, ReplyHeader { xid, zxid, err }, outcome.ok());
-            if op == zxid_close() && err == 0 {
+            if *pending.request == Request::CloseSession && err == 0 {
                 self.close(agenda, net, server, id);
                 return;
             }
@@ -159,6 +179,8 @@ impl Ensemble {
                 }
                 Ok(if exists { Response::Stat(stat) } else { Response::Data { data, stat } })
             }
+            // At its turn behind its own session's writes.
+            Request::Sync { path } => Ok(Response::Path(path.clone())),
             Request::GetChildren { path, watch } | Request::GetChildren2 { path, watch } => {
                 let node = it.tree.nodes.get(path).ok_or(code::NO_NODE)?;
                 if *watch {
@@ -204,7 +226,7 @@ impl Ensemble {
                     }
                 }
                 for (kind, path) in events {
-                    notify(agenda, net, id, kind, path);
+                    notify(agenda, net, id, NO_ZXID, kind, path);
                 }
                 Ok(Response::Empty)
             }
