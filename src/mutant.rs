@@ -90,7 +90,7 @@ pub enum Mutant {
     NoFence,
     /// Persistent locks: renews without knowing that the companion is its own.
     AnyCompanion,
-    /// Persistent locks: removes a companion after a look that may be old.
+    /// Persistent locks: removes a companion out of turn, after a look that may be old.
     CompanionByOldLook,
     /// Persistent locks: tells a companion of its own release from another release's by the session alone.
     CompanionsAlike,

@@ -20,7 +20,7 @@ static TURNS: [OnceLock<Mutex<Turns>>; process::DEPTH] = [const { OnceLock::new(
 /// Waits until no one else deletes this node over this connection, until what this answers is dropped. `None` in a
 /// process that can do nothing there anyway.
 pub(super) async fn take(zk: &Arc<dyn Zk>, path: &str) -> Option<OwnedMutexGuard<()>> {
-    if mutated(Mutant::CompanionsDeletedAtOnce) {
+    if mutated(Mutant::CompanionsDeletedAtOnce) || mutated(Mutant::CompanionByOldLook) {
         return None;
     }
     let turn = {
