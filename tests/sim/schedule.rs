@@ -24,6 +24,8 @@ pub struct Schedule {
     pub without: BTreeSet<Part>,
     /// Which recipes are on the stage, where the seed does not choose them.
     pub cast: Option<u32>,
+    /// See `Ensemble::forgives_moves`.
+    pub forgives_moves: bool,
 }
 
 /// What chance is asked for. Each has numbers of its own, so that leaving one thing out changes no other.

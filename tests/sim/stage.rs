@@ -91,7 +91,8 @@ impl Stage {
     pub fn new(schedule: &Schedule, tell: bool) -> Self {
         let mut agenda = Agenda::new(schedule, tell);
         let net = Network::new(&mut agenda);
-        let ensemble = Ensemble::new(&mut agenda);
+        let mut ensemble = Ensemble::new(&mut agenda);
+        ensemble.forgives_moves = schedule.forgives_moves;
         let plan = Plan::new(schedule, &mut agenda);
         Self {
             schedule: schedule.clone(),

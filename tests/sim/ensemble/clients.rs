@@ -196,7 +196,7 @@ impl Ensemble {
             it.touched.insert(session, timeout_ms);
         }
         // PrepRequestProcessor, which on a leader sees the reads of its own clients too.
-        let moved = leads && !request.is_write() && self.has_moved(server, session);
+        let moved = leads && !self.forgives_moves && !request.is_write() && self.has_moved(server, session);
         let it = &mut self.servers[server];
         let Some(conn) = it.conns.get_mut(&id) else { return };
         let seq = conn.next_seq;

@@ -59,7 +59,7 @@ impl Ensemble {
         session: i64,
         request: &Request,
     ) {
-        let epoch = self.epoch;
+        let (epoch, forgives_moves) = (self.epoch, self.forgives_moves);
         let Some(lead) = self.lead(server) else { return };
         // What a deposed leader proposes is committed by nobody.
         let counts = lead.epoch == epoch;
@@ -75,7 +75,10 @@ impl Ensemble {
                 }
             },
         };
-        let txn = lead.prepared.transaction(session, request, refused);
+        let txn = match refused {
+            Some(code) if forgives_moves && *request == Request::CloseSession => Txn::Error(code),
+            _ => lead.prepared.transaction(session, request, refused),
+        };
         let one_of_others = |path: &String| {
             let told = self.told.get(&(session, path.clone()));
             // A late copy from an earlier connection is refused, and proves nothing. A persistent node has no

@@ -191,6 +191,9 @@ pub struct Ensemble {
     /// A leader answers its own clients' syncs like reads, as Apache ZooKeeper's does, without a wait for what
     /// it has proposed. In the schedules it waits, which makes a sync prove more; nothing counts on it.
     pub syncs_at_once: bool,
+    /// The leader answers its own clients' reads also once their session has moved, and refuses the late close of such
+    /// a session, which Apache ZooKeeper does not: for a regression that was dealt so.
+    pub forgives_moves: bool,
     next_session: i64,
     next_join: u64,
     next_boot: u64,
@@ -266,6 +269,7 @@ impl Ensemble {
             old: false,
             has_event_zxid: false,
             syncs_at_once: false,
+            forgives_moves: false,
             next_session: 1,
             next_join: 1,
             next_boot: count,
