@@ -202,7 +202,7 @@ impl Elections {
 
     /// E2: a record is written by the candidate that is the lowest, and no older one replaces it.
     pub(super) fn saw(&mut self, stage: &mut Stage, seen: &Seen) {
-        let Seen::Wrote { path, session, before, after, lowest } = seen else { return };
+        let Seen::Wrote { path, session, before, after, lowest, .. } = seen else { return };
         if path != RECORD || has_admin(stage) {
             return;
         }

@@ -173,8 +173,16 @@ pub enum Seen {
     DeletedForeign { session: i64, path: String },
     /// A node is gone: with its session, or by a deletion.
     Removed { czxid: i64, with_session: bool },
-    /// Data that a lock guards were written, while the lowest contender for that lock was this one.
-    Wrote { path: String, session: i64, before: Rc<[u8]>, after: Rc<[u8]>, lowest: Option<i64> },
+    /// Data that a lock guards were written, while the lowest contender for that lock was this one; by a transaction that
+    /// checked this one of its contenders.
+    Wrote {
+        path: String,
+        session: i64,
+        before: Rc<[u8]>,
+        after: Rc<[u8]>,
+        lowest: Option<i64>,
+        checked: Option<i64>,
+    },
 }
 
 pub struct Ensemble {

@@ -72,8 +72,14 @@ impl Ensemble {
                         let before =
                             self.truth.nodes.get(path).map_or_else(|| Rc::from([]), |n| Rc::clone(&n.data));
                         let lowest = self.contenders(lock).first().map(|found| found.2);
-                        let (path, after) = (path.clone(), Rc::clone(data));
-                        self.seen.push(Seen::Wrote { path, session: logged.session, before, after, lowest });
+                        let checked = changes.iter().find_map(|change| match change {
+                            Change::Check { path } if path.starts_with(&format!("{lock}/")) => {
+                                self.truth.nodes.get(path).map(|node| node.czxid)
+                            }
+                            _ => None,
+                        });
+                        let (path, session, after) = (path.clone(), logged.session, Rc::clone(data));
+                        self.seen.push(Seen::Wrote { path, session, before, after, lowest, checked });
                     }
                 }
                 _ => {}

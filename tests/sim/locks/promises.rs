@@ -441,7 +441,7 @@ impl Locks {
                 self.gone.insert(*czxid, Gone { at, with_session: *with_session });
                 self.node_outlives_belief(stage, *czxid);
             }
-            Seen::Wrote { path, session, before, after, lowest } => {
+            Seen::Wrote { path, session, before, after, lowest, checked } => {
                 let Some(which) = super::GUARDED.iter().position(|guarded| guarded == path) else { return };
                 let ((was, _), (count, token)) = (parse_guarded(before), parse_guarded(after));
                 self.written.insert((which, count, token));
@@ -452,6 +452,7 @@ impl Locks {
                 let session = session_name(*session);
                 // An administrator deleted the writer's node, and once the parent was made anew another's got its name.
                 let is_namesake = stage.plan.has(Fault::AdminDeletes)
+                    && checked.is_some_and(|checked| checked != token)
                     && self.gone.get(&token).is_some_and(|gone| !gone.with_session);
                 if is_namesake && *lowest != Some(token) {
                     stage.outcome.namesakes += 1;
