@@ -169,7 +169,7 @@ static void hold(unsigned *seed, int64_t asked, int64_t last_lost)
     if (status == ZKH_OK || status == ZKH_OUTCOME_UNKNOWN)
         say(given, "ended %" PRId64 " released", token);
     else if (status == ZKH_LOCK_LOST)
-        say(now(), "ended %" PRId64 " LockLost", token);
+        say(given, "ended %" PRId64 " LockLost", token);
     else {
         bad(err);
         err = NULL;

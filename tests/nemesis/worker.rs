@@ -154,7 +154,7 @@ async fn work_under(
     }
     let given = now();
     match hold.release().await {
-        Err(error) if error.code() == Code::LOCK_LOST => say(now(), format_args!("ended {token} LockLost")),
+        Err(error) if error.code() == Code::LOCK_LOST => say(given, format_args!("ended {token} LockLost")),
         Err(error) if error.code() != Code::OUTCOME_UNKNOWN => bad(&error),
         _ => say(given, format_args!("ended {token} released")),
     }

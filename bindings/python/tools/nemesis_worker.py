@@ -109,13 +109,12 @@ class Hold:
         except zkhelper.OutcomeUnknownError:
             why = "released"
         except zkhelper.LockLost:
-            # The news are on their way, on another thread.
-            for _ in range(5000):
+            # Lost before, with the news on their way on another thread; or found to be gone by the release itself.
+            for _ in range(500):
                 if self.over:
                     return
                 time.sleep(0.001)
-            say(now(), "bad a loss was not told of token", self.token)
-            return
+            why = "LockLost"
         with self.lock:
             if not self.over:
                 self.over = True
