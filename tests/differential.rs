@@ -17,7 +17,7 @@ mod side;
 mod support;
 mod wire;
 
-use comparison::{Comparison, Pace, SESSIONS, Script, Step, Totals};
+use comparison::{Comparison, SESSIONS, Script, Step, Totals};
 use generate::Op;
 use service::Sockets;
 use side::Side;
@@ -49,7 +49,7 @@ fn containers_and_nodes_with_a_time_to_live_end_as_apache_zookeepers_do() {
         .start();
     let embedded = Server::start_with_tick(0, TICK).expect("a free port");
     embedded.set_container_interval(Duration::from_millis(100));
-    let mut comparison = Comparison::new(sides(&embedded, &apache, false), script(false), 0, Pace::new());
+    let mut comparison = Comparison::new(sides(&embedded, &apache, false), script(false), 0);
     let mut totals = Totals::default();
     for session in 0..SESSIONS {
         comparison.open(session, &mut totals);
@@ -113,10 +113,10 @@ impl Servers {
         Self { apache, embedded }
     }
 
-    fn compare(&self, seed: u64, pace: &Pace, totals: &mut Totals) {
+    fn compare(&self, seed: u64, totals: &mut Totals) {
         let has_39 = self.apache.srvr(0).is_ok_and(|text| text.contains("version: 3.9"));
         let sides = sides(&self.embedded, &self.apache, has_39);
-        Comparison::new(sides, script(has_39), seed, pace.clone()).run(totals);
+        Comparison::new(sides, script(has_39), seed).run(totals);
         assert_eq!(self.embedded.sessions(), [], "every session was closed or has expired");
     }
 }

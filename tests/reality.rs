@@ -22,7 +22,7 @@ mod side;
 mod support;
 mod wire;
 
-use comparison::{Comparison, Pace, SESSIONS, Script, Step, Totals};
+use comparison::{Comparison, SESSIONS, Script, Step, Totals};
 use generate::Op;
 use model::Simulated;
 use service::Sockets;
@@ -69,12 +69,12 @@ fn compare_with(flavor: Flavor, servers: usize) {
     };
     let has_39 = flavor == Flavor::Maven39;
     let usual = if servers == 1 { OPERATIONS } else { OPERATIONS / 2 };
-    runs::run(&format!("{flavor:?}, {servers}"), usual, start, |apache, seed, pace, totals| {
-        compare(apache, has_39, seed, pace, totals);
+    runs::run(&format!("{flavor:?}, {servers}"), usual, start, |apache, seed, totals| {
+        compare(apache, has_39, seed, totals);
     });
 }
 
-fn compare(apache: &Ensemble, has_39: bool, seed: u64, pace: &Pace, totals: &mut Totals) {
+fn compare(apache: &Ensemble, has_39: bool, seed: u64, totals: &mut Totals) {
     let servers = apache.servers();
     let model = Simulated::start(seed, servers as u64, TICK, has_39);
     // The one that leads comes last, as in the model.
@@ -88,7 +88,7 @@ fn compare(apache: &Ensemble, has_39: bool, seed: u64, pace: &Pace, totals: &mut
     const STEPS: [(u32, Step); 4] =
         [(5, Step::Expire), (150, Step::Reconnect), (20, Step::Close), (10, Step::RefusedHandshakes)];
     let script = Script { has_39, steps: &STEPS, asks: model_knows, has_passwords: false };
-    let mut comparison = Comparison::new(sides, script, seed, pace.clone());
+    let mut comparison = Comparison::new(sides, script, seed);
     if seed == 0 {
         comparison.expire_in_turn(totals);
     }

