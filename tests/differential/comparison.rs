@@ -58,12 +58,14 @@ pub(crate) struct Comparison {
     generator: Generator,
     /// What has been done, for the report of a difference.
     history: Vec<String>,
+    /// What each session heard of both, while nothing is judged.
+    put_off: Option<[[Vec<Line>; 2]; SESSIONS]>,
 }
 
 impl Comparison {
     pub(crate) fn new(sides: [Side; 2], script: Script, seed: u64) -> Self {
         let generator = Generator::new(&format!("/s{seed:x}"), script.has_39);
-        Self { sides, script, rng: Rng::with_seed(seed), generator, history: Vec::new() }
+        Self { sides, script, rng: Rng::with_seed(seed), generator, history: Vec::new(), put_off: None }
     }
 
     pub(crate) fn run(mut self, totals: &mut Totals) {
@@ -147,11 +149,25 @@ impl Comparison {
                 side.send_pings(sessions);
             }
             for session in sessions {
-                let heard = self.sides.each_mut().map(|side| side.read_to_ping(*session));
+                let mut heard = self.sides.each_mut().map(|side| side.read_to_ping(*session));
+                if let Some(put_off) = &mut self.put_off {
+                    put_off[*session].iter_mut().zip(&mut heard).for_each(|(all, new)| all.append(new));
+                }
                 all.append(&mut self.judge(*session, heard, any_order, totals));
             }
         }
         all
+    }
+
+    /// Nothing is judged until `judge_all`: what comes by itself comes before one barrier or behind it.
+    pub(crate) fn put_off(&mut self) {
+        self.put_off = Some(Default::default());
+    }
+
+    pub(crate) fn judge_all(&mut self, totals: &mut Totals) {
+        for (session, heard) in self.put_off.take().into_iter().flatten().enumerate() {
+            self.judge(session, heard, false, totals);
+        }
     }
 
     /// Both have heard the same.
