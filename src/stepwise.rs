@@ -12,6 +12,8 @@ use crate::sync::Mutex;
 use crate::time::Time;
 use crate::zk::{Answer, BoxFuture, OpOptions, Reply, ReplySender, SessionView, Watch, WatchEvent, Zk};
 use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -405,6 +407,14 @@ impl Zk for Stepwise {
 
     fn random(&self) -> u64 {
         self.inner.zk.random()
+    }
+
+    fn wait(&self, done: Pin<&mut dyn Future<Output = ()>>, at_most: Option<Duration>) -> bool {
+        self.inner.zk.wait(done, at_most)
+    }
+
+    fn attend(&self) {
+        self.inner.zk.attend();
     }
 
     fn close(&self) {

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// A future on the heap.
@@ -50,6 +51,15 @@ pub trait Zk: Send + Sync {
     /// Random bits, for names and jitter.
     fn random(&self) -> u64;
 
+    /// Waits in this thread until `done` ends, or for `at_most` that long; true if it ended. The thread may carry requests
+    /// and answers meanwhile, other threads' too. Not for a thread that runs futures of its own.
+    fn wait(&self, done: Pin<&mut dyn Future<Output = ()>>, at_most: Option<Duration>) -> bool {
+        crate::client::helm::park(done, at_most)
+    }
+
+    /// Somebody waits for an outcome elsewhere than in [`Zk::wait`]: it is to come without delay.
+    fn attend(&self) {}
+
     /// The client over it is closed: nothing more is asked of it. What is under way ends with [`Code::CLOSED`].
     fn close(&self) {}
 }
@@ -89,7 +99,7 @@ pub struct SessionView {
     /// Names the present connection, or the last one.
     pub connection: u64,
     /// The negotiated timeout.
-    pub timeout: std::time::Duration,
+    pub timeout: Duration,
     /// When a server was last heard.
     pub last_heard: Time,
     /// Until when the session is certain to live at the servers; `None` while nothing proves it yet.

@@ -115,6 +115,13 @@ fn callbacks_come_once_whatever_is_cancelled_and_freed() {
 }
 
 #[test]
+fn each_wait_ends_as_it_should_whichever_thread_carries() {
+    let ways = [(How::Shared, "100"), (How::Archive, "20"), (How::Sanitized, "20"), (How::Valgrind, "3")];
+    in_every_way("tests/capi/waiting.c", &ways, "each wait ended as it should");
+    on_server("embedded", "tests/capi/waiting.c", &ways[..1], "each wait ended as it should");
+}
+
+#[test]
 fn each_operation_answers_and_refuses_as_it_says() {
     let ways = [(How::Shared, ""), (How::Static, ""), (How::Sanitized, ""), (How::Valgrind, "")];
     in_every_way("tests/capi/ops.c", &ways, "each operation was as it says");

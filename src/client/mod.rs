@@ -40,6 +40,7 @@ mod driver;
 mod fake;
 #[cfg(test)]
 mod fuzz;
+pub(crate) mod helm;
 mod hosts;
 pub(crate) mod lease;
 pub(crate) mod logical;
@@ -69,6 +70,8 @@ use driver::Driver;
 use logical::{Logical, NewWatch};
 use runtime::{IoThread, Runtime};
 use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Duration;
@@ -347,6 +350,14 @@ impl Zk for Shared {
     fn random(&self) -> u64 {
         self.inner.runtime.random()
     }
+
+    fn wait(&self, done: Pin<&mut dyn Future<Output = ()>>, at_most: Option<Duration>) -> bool {
+        self.inner.runtime.wait(done, at_most)
+    }
+
+    fn attend(&self) {
+        self.inner.runtime.attend();
+    }
 }
 
 /// A watch that stays until it is dropped, across reconnects and sessions.
@@ -385,6 +396,10 @@ impl Client {
     pub fn new(address: &str, options: Options) -> Result<Self> {
         let connector = options.tls.as_ref().map(|tls| connector(tls, address)).transpose()?;
         let io = IoThread::get()?;
+        if connector.is_some() {
+            // TLS writes in a way that raises SIGPIPE.
+            io.fix();
+        }
         let embedded = (address == EMBEDDED).then(embedded_address).transpose()?;
         let address = embedded.as_deref().unwrap_or(address);
         let interval = options.renew_interval;

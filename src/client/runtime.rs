@@ -1,5 +1,6 @@
 //! Time, timers and tasks for a client: the IO thread's in a program, virtual ones in a simulation.
 
+use super::helm::{self, Helm};
 use super::process;
 use crate::error::{Code, Error, Result};
 use crate::sync::Mutex;
@@ -7,6 +8,8 @@ use crate::time::Time;
 use crate::zk::BoxFuture;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock, mpsc};
 use std::task::{Context, Wake, Waker};
 use std::thread::JoinHandle;
@@ -23,11 +26,17 @@ pub(crate) trait Runtime: Send + Sync {
         self.spawn(task);
     }
     fn random(&self) -> u64;
+    /// See [`crate::zk::Zk::wait`].
+    fn wait(&self, done: Pin<&mut dyn Future<Output = ()>>, at_most: Option<Duration>) -> bool {
+        helm::park(done, at_most)
+    }
+    /// See [`crate::zk::Zk::attend`].
+    fn attend(&self) {}
 }
 
 /// The process's one IO thread.
-#[derive(Debug, Clone)]
-pub(crate) struct IoThread(Handle);
+#[derive(Clone)]
+pub(crate) struct IoThread(Arc<Helm>);
 
 static IO_THREADS: [OnceLock<Result<IoThread, String>>; process::DEPTH] =
     [const { OnceLock::new() }; process::DEPTH];
@@ -47,19 +56,24 @@ impl IoThread {
         let (ready, started) = mpsc::channel();
         spawn_thread("zkhelper-io", move || {
             let built = Builder::new_current_thread().enable_io().enable_time().build();
-            let runtime = match built {
-                Ok(runtime) => runtime,
+            let helm = match built {
+                Ok(runtime) => Arc::new(Helm::new(runtime)),
                 Err(error) => {
                     let _ = ready.send(Err(error));
                     return;
                 }
             };
             IS_IO_THREAD.set(true);
-            if ready.send(Ok(Self(runtime.handle().clone()))).is_ok() {
-                runtime.block_on(std::future::pending::<()>());
+            if ready.send(Ok(Self(Arc::clone(&helm)))).is_ok() {
+                helm.run();
             }
         })?;
         started.recv().map_err(std::io::Error::other)?
+    }
+
+    /// From now on no other thread does its work: its signals are blocked, and theirs are not.
+    pub(crate) fn fix(&self) {
+        self.0.fix();
     }
 }
 
@@ -67,7 +81,19 @@ thread_local! {
     static IS_IO_THREAD: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this is the IO thread.
+/// Does something in this thread as the IO thread would.
+pub(super) fn as_io_thread<R>(work: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            IS_IO_THREAD.set(self.0);
+        }
+    }
+    let _restore = Restore(IS_IO_THREAD.replace(true));
+    work()
+}
+
+/// Whether this is the IO thread, or does its work.
 pub(crate) fn is_io_thread() -> bool {
     IS_IO_THREAD.try_with(Cell::get).unwrap_or(false)
 }
@@ -143,7 +169,7 @@ impl Runtime for IoThread {
     }
 
     fn sleep_until(&self, until: Time) -> BoxFuture<()> {
-        let handle = self.0.clone();
+        let handle = self.0.handle().clone();
         Box::pin(async move {
             loop {
                 let left = until.since(Time::now());
@@ -161,15 +187,23 @@ impl Runtime for IoThread {
     }
 
     fn spawn(&self, task: BoxFuture<()>) {
-        drop(self.0.spawn(task));
+        drop(self.0.handle().spawn(task));
     }
 
     fn begin(&self, task: BoxFuture<()>) {
         if is_io_thread() {
             self.spawn(task);
         } else {
-            Begun::begin(self.0.clone(), task);
+            Begun::begin(self.0.handle().clone(), task);
         }
+    }
+
+    fn wait(&self, done: Pin<&mut dyn Future<Output = ()>>, at_most: Option<Duration>) -> bool {
+        self.0.wait(done, at_most)
+    }
+
+    fn attend(&self) {
+        self.0.recall();
     }
 
     fn random(&self) -> u64 {

@@ -9,7 +9,7 @@ use crate::error::{Code, Error, Result};
 use std::any::Any;
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -88,7 +88,38 @@ pub(super) fn value<T: Default>(body: impl FnOnce() -> Result<T>) -> T {
     guarded(body).unwrap_or_default()
 }
 
+/// Until it is dropped nobody's `pthread_cancel` ends this thread: it would be unwound by force, and may be carrying what
+/// others wait for.
+struct Uncancelled(c_int);
+
+impl Uncancelled {
+    fn new() -> Self {
+        /// `PTHREAD_CANCEL_DISABLE` on Linux.
+        const DISABLE: c_int = 1;
+        Self(Self::set(DISABLE))
+    }
+
+    /// Sets whether this thread may be cancelled, and says whether it might.
+    fn set(state: c_int) -> c_int {
+        // Here, or it would be in the header.
+        unsafe extern "C" {
+            fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
+        }
+        let mut before = 0;
+        // SAFETY: a state that there is, and a place for the one before.
+        unsafe { pthread_setcancelstate(state, &raw mut before) };
+        before
+    }
+}
+
+impl Drop for Uncancelled {
+    fn drop(&mut self) {
+        Self::set(self.0);
+    }
+}
+
 fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    let _whole = Uncancelled::new();
     // What a panic leaves behind is only reached again through locks that do not poison and handles
     // that stay consistent step by step.
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(panicked(&*panic)))

@@ -7,7 +7,7 @@ use super::dispatcher::{Dispatcher, Due, Gate, freed};
 use super::error::zkh_error;
 use super::handles;
 use crate::error::{Code, Error, Result};
-use crate::sync::{Condvar, Mutex};
+use crate::sync::Mutex;
 use crate::zk::Zk;
 use std::ffi::c_void;
 use std::future::pending;
@@ -107,29 +107,8 @@ type Complete<T> = Box<dyn FnOnce(UserData, Result<T>) + Send>;
 
 /// Where an outcome goes.
 enum Done<T> {
-    Waiter(Arc<Waiter<T>>),
+    Waiter(oneshot::Sender<Result<T>>),
     Callback { complete: Complete<T>, user: UserData, due: Due, op: Option<u64>, dispatcher: Arc<Dispatcher> },
-}
-
-struct Waiter<T> {
-    outcome: Mutex<Option<Result<T>>>,
-    there: Condvar,
-}
-
-impl<T> Waiter<T> {
-    fn new() -> Arc<Self> {
-        Arc::new(Self { outcome: Mutex::new(None), there: Condvar::new() })
-    }
-
-    fn wait(&self) -> Result<T> {
-        let mut outcome = self.outcome.lock();
-        loop {
-            match outcome.take() {
-                Some(outcome) => return outcome,
-                None => outcome = self.there.wait(outcome),
-            }
-        }
-    }
 }
 
 /// Delivers one outcome, whatever happens to the task that owes it.
@@ -138,10 +117,8 @@ struct Delivery<T: Send + 'static>(Option<Done<T>>);
 impl<T: Send + 'static> Delivery<T> {
     fn deliver(&mut self, outcome: Result<T>) {
         match self.0.take() {
-            Some(Done::Waiter(waiter)) => {
-                *waiter.outcome.lock() = Some(outcome);
-                waiter.there.notify_one();
-            }
+            // It waits until this comes.
+            Some(Done::Waiter(waiter)) => drop(waiter.send(outcome)),
             Some(Done::Callback { complete, user, due, op, dispatcher }) => dispatcher.push(move || {
                 if let Some(op) = op {
                     let _ = handles::remove::<Op>(op);
@@ -158,9 +135,13 @@ impl<T: Send + 'static> Delivery<T> {
 impl<T: Send + 'static> Drop for Delivery<T> {
     fn drop(&mut self) {
         if self.0.is_some() {
-            self.deliver(Err(Error::new(Code::PANIC).because("its task broke off")));
+            self.deliver(Err(broke_off()));
         }
     }
+}
+
+fn broke_off() -> Error {
+    Error::new(Code::PANIC).because("its task broke off")
 }
 
 /// What a call needs to know of the handle it is made on.
@@ -200,9 +181,12 @@ impl On<'_> {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         may_block()?;
-        let waiter = Waiter::new();
-        self.start(Done::Waiter(Arc::clone(&waiter)), Cancel(None), work);
-        waiter.wait()
+        let (waiter, waited) = oneshot::channel();
+        self.start(Done::Waiter(waiter), Cancel(None), work);
+        let mut outcome = None;
+        let done = async { outcome = waited.await.ok() };
+        self.zk.wait(std::pin::pin!(done), None);
+        outcome.unwrap_or_else(|| Err(broke_off()))
     }
 
     /// Begins the work, and hands its outcome to a callback.
@@ -234,6 +218,7 @@ impl On<'_> {
         let dispatcher = Arc::clone(self.dispatcher);
         let complete = Box::new(move |user, outcome| callback.complete(user, outcome));
         self.start(Done::Callback { complete, user, due, op: id, dispatcher }, cancel, work);
+        self.zk.attend();
         Ok(())
     }
 }
@@ -244,8 +229,9 @@ mod tests {
 
     #[test]
     fn a_task_that_breaks_off_still_delivers() {
-        let waiter = Waiter::<i64>::new();
-        drop(Delivery(Some(Done::Waiter(Arc::clone(&waiter)))));
-        assert_eq!(waiter.wait().map_err(|error| error.code()), Err(Code::PANIC));
+        let (waiter, mut waited) = oneshot::channel::<Result<i64>>();
+        drop(Delivery(Some(Done::Waiter(waiter))));
+        let outcome = waited.try_recv().expect("delivered");
+        assert_eq!(outcome.map_err(|error| error.code()), Err(Code::PANIC));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{self, PoisonError, TryLockError};
+use std::time::Duration;
 
 pub(crate) use std::sync::MutexGuard;
 
@@ -35,11 +36,9 @@ impl<T: fmt::Debug> fmt::Debug for Mutex<T> {
 }
 
 /// Threads that wait for a change of what a [`Mutex`] protects.
-#[cfg_attr(not(feature = "capi"), allow(dead_code))]
 #[derive(Debug, Default)]
 pub(crate) struct Condvar(sync::Condvar);
 
-#[cfg_attr(not(feature = "capi"), allow(dead_code))]
 impl Condvar {
     pub(crate) const fn new() -> Self {
         Self(sync::Condvar::new())
@@ -49,10 +48,16 @@ impl Condvar {
         self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The same, for at most this long.
+    pub(crate) fn wait_timeout<'a, T>(&self, guard: MutexGuard<'a, T>, limit: Duration) -> MutexGuard<'a, T> {
+        self.0.wait_timeout(guard, limit).unwrap_or_else(PoisonError::into_inner).0
+    }
+
     pub(crate) fn notify_one(&self) {
         self.0.notify_one();
     }
 
+    #[cfg_attr(not(feature = "capi"), allow(dead_code))]
     pub(crate) fn notify_all(&self) {
         self.0.notify_all();
     }

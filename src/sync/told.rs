@@ -6,6 +6,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{self, PoisonError, TryLockError};
+use std::time::Duration;
 
 #[derive(Default)]
 pub(crate) struct Mutex<T> {
@@ -88,6 +89,20 @@ impl Condvar {
         guard.turns.fetch_add(1, Ordering::Release);
         guard.inner =
             guard.inner.take().map(|inner| self.0.wait(inner).unwrap_or_else(PoisonError::into_inner));
+        guard.turns.load(Ordering::Acquire);
+        guard
+    }
+
+    pub(crate) fn wait_timeout<'a, T>(
+        &self,
+        mut guard: MutexGuard<'a, T>,
+        limit: Duration,
+    ) -> MutexGuard<'a, T> {
+        guard.turns.fetch_add(1, Ordering::Release);
+        guard.inner = guard
+            .inner
+            .take()
+            .map(|inner| self.0.wait_timeout(inner, limit).unwrap_or_else(PoisonError::into_inner).0);
         guard.turns.load(Ordering::Acquire);
         guard
     }

@@ -5,9 +5,10 @@ use crate::gate;
 use crate::mailbox::{Letters, Mailbox};
 use pyo3::prelude::*;
 use std::future::Future;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use zkhelper::{Code, Error, Result, Zk};
 
 /// How often a wait of the main thread looks for signals, such as Ctrl-C.
@@ -25,7 +26,7 @@ enum Phase {
 
 struct Shared {
     phase: Mutex<Phase>,
-    changed: Condvar,
+    changed: Notify,
     process: u32,
 }
 
@@ -49,9 +50,21 @@ impl Shared {
             Phase::Done(_) | Phase::Taken => return drop(phase),
         };
         drop(phase);
-        self.changed.notify_all();
+        self.changed.notify_waiters();
         if let Phase::Running(Some((letters, key))) = before {
             letters.push(key);
+        }
+    }
+
+    /// Ends when the operation has.
+    async fn ended(&self) {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if !matches!(*self.lock(), Phase::Running(_)) {
+                return;
+            }
+            changed.await;
         }
     }
 
@@ -90,6 +103,7 @@ impl Drop for Completer {
 /// An operation under way. Dropping it cancels it.
 #[pyclass(frozen, generic, module = "zkhelper._zkhelper")]
 pub(crate) struct Op {
+    zk: Arc<dyn Zk>,
     shared: Arc<Shared>,
     cancel: Mutex<Option<oneshot::Sender<()>>>,
 }
@@ -102,7 +116,7 @@ pub(crate) fn start<T: Send + 'static>(
 ) -> Op {
     let (cancel, cancelled) = oneshot::channel::<()>();
     let phase = Mutex::new(Phase::Running(None));
-    let shared = Arc::new(Shared { phase, changed: Condvar::new(), process: std::process::id() });
+    let shared = Arc::new(Shared { phase, changed: Notify::new(), process: std::process::id() });
     let completer = Completer(Some(Arc::clone(&shared)));
     zk.begin(Box::pin(async move {
         let answer = tokio::select! {
@@ -115,7 +129,7 @@ pub(crate) fn start<T: Send + 'static>(
             Err(error) => Box::new(move |py| Err(exception(py, &error))),
         });
     }));
-    Op { shared, cancel: Mutex::new(Some(cancel)) }
+    Op { zk: Arc::clone(zk), shared, cancel: Mutex::new(Some(cancel)) }
 }
 
 impl Op {
@@ -147,22 +161,8 @@ impl Op {
         let mut slice = Some(SLICE);
         loop {
             let outcome = py.detach(|| {
+                self.zk.wait(pin!(self.shared.ended()), slice);
                 let mut phase = self.shared.lock();
-                while matches!(*phase, Phase::Running(_)) {
-                    match slice {
-                        None => {
-                            phase = self.shared.changed.wait(phase).unwrap_or_else(PoisonError::into_inner);
-                        }
-                        Some(slice) => {
-                            let waited = self.shared.changed.wait_timeout(phase, slice);
-                            let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-                            phase = guard;
-                            if timeout.timed_out() {
-                                break;
-                            }
-                        }
-                    }
-                }
                 match std::mem::replace(&mut *phase, Phase::Taken) {
                     Phase::Done(outcome) => Some(outcome),
                     Phase::Taken => Some(cancelled()),
@@ -199,7 +199,11 @@ impl Op {
         self.shared.at_home().or_raise(py)?;
         let mut phase = self.shared.lock();
         match &mut *phase {
-            Phase::Running(to) => *to = Some((Arc::clone(&mailbox.0), key)),
+            Phase::Running(to) => {
+                *to = Some((Arc::clone(&mailbox.0), key));
+                drop(phase);
+                self.zk.attend();
+            }
             Phase::Done(_) | Phase::Taken => {
                 drop(phase);
                 mailbox.0.push(key);
