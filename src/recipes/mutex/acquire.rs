@@ -1,8 +1,12 @@
 //! An acquire: into the queue by one creation, and out of it again whatever happens.
+//!
+//! A future is as large as the largest of its steps, and thousands may wait: what a step takes is on the heap for as long
+//! as the step takes.
 
 use super::Inner;
 use super::hold::{Held, Hold};
 use super::strict::{Knowledge, Mark, STRICT_KEY};
+use super::turn::{Seen, both};
 use crate::client::State;
 use crate::error::{Code, Error, Result};
 use crate::mutant::{Mutant, mutated};
@@ -15,7 +19,7 @@ use crate::recipes::patience::Patience;
 use crate::recipes::seat::Seat;
 use crate::recipes::{contents, persistent};
 use crate::time::Time;
-use crate::zk::{Reply, Zk};
+use crate::zk::{BoxFuture, Reply, Zk};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -104,6 +108,15 @@ async fn client_over(zk: &Arc<dyn Zk>) -> Error {
     Code::CLOSED.into()
 }
 
+/// A place in the queue.
+struct Entered {
+    node: LockNode,
+    /// When its creation was sent, as far as that is known.
+    sent: Time,
+    /// What was asked for in the same flight.
+    first: BoxFuture<Result<Seen>>,
+}
+
 impl Inner {
     pub(super) async fn acquire(
         &self,
@@ -154,7 +167,32 @@ impl Inner {
         description: &str,
         session: i64,
     ) -> Result<(Keeping, Option<Mark>, Option<Seat>), Setback> {
-        if waiting.try_only && self.is_contended(session).await? {
+        let Entered { node, sent, first } = Box::pin(self.enter(waiting, description, session)).await?;
+        // A persistent lock's owner may have another session by the time that it lets go.
+        let seat = self.options.persistent.is_none().then(|| self.keeper.seats.take(&node.path, node.czxid));
+        let mut knowledge = Knowledge::default();
+        let turn = Box::pin(self.wait_turn(waiting, &node, sent, first, &mut knowledge)).await;
+        match turn {
+            Ok(keeping) => Ok((keeping, knowledge.mark, seat)),
+            Err(setback) => {
+                if mutated(Mutant::TimeoutLeavesNode) {
+                    return Err(setback);
+                }
+                // A waiter that goes away says that it never held; it makes nobody else wait.
+                self.clean_up(Box::pin(self.give_up(node, knowledge.mark))).await;
+                Err(setback)
+            }
+        }
+    }
+
+    /// Gets into the queue by one creation.
+    async fn enter(
+        &self,
+        waiting: &mut Waiting,
+        description: &str,
+        session: i64,
+    ) -> Result<Entered, Setback> {
+        if waiting.try_only && Box::pin(self.is_contended(session)).await? {
             return Err(Error::new(Code::TIMEOUT).because("somebody else holds it or waits for it").into());
         }
         // Asked behind the beginning: a client that closes either waits for us, or we hear of it.
@@ -169,12 +207,13 @@ impl Inner {
         let mut creation = self.zk.submit(self.creation(data, &id), options);
         let list = self.zk.children(&self.path, options);
         let parent = self.options.strict.map(|_| self.zk.get(&self.path, options));
+        let first = both(list, parent);
         let answered = tokio::select! {
             biased;
             outcome = &mut creation => outcome,
             error = waiting.patience.over(), if !waiting.try_only => {
                 if let Some(creation) = creation.withdraw().filter(|_| !mutated(Mutant::CancelLeaksNode)) {
-                    self.clean_up(self.forget(Some(creation), id, session)).await;
+                    self.clean_up(Box::pin(self.forget(Some(creation), id, session))).await;
                 }
                 return Err(error.into());
             }
@@ -191,7 +230,7 @@ impl Inner {
             Ok(created) => created,
             Err(error) if error.code() == Code::NO_NODE => {
                 let parents = self.zk.create_parents(&self.path, &self.options.acl, step(&self.zk, session));
-                return match waiting.with(parents).await? {
+                return match waiting.with(Box::pin(parents)).await? {
                     Err(error) if !is_passing(&error) => Err(error.into()),
                     _ => Err(Setback::Again),
                 };
@@ -202,17 +241,17 @@ impl Inner {
             }
             Err(error) if error.code() == Code::OUTCOME_UNKNOWN && self.options.persistent.is_some() => {
                 // What is found is not taken up: it is removed, and the next try queues again.
-                self.clean_up(self.forget(None, id, session)).await;
+                self.clean_up(Box::pin(self.forget(None, id, session))).await;
                 return Err(Setback::Again);
             }
             Err(error) if error.code() == Code::OUTCOME_UNKNOWN => {
                 // It is not safe to go on before this is known: the node may be there.
                 let recovery = node::recover(&self.zk, &self.path, &id, session);
-                match waiting.with(recovery).await {
+                match waiting.with(Box::pin(recovery)).await {
                     // Found without its own answer, it was renewed at no moment that we know.
                     Ok(found) => found?.map(|(path, stat)| (path, stat.czxid, Time::default())),
                     Err(over) => {
-                        self.clean_up(self.forget(None, id, session)).await;
+                        self.clean_up(Box::pin(self.forget(None, id, session))).await;
                         return Err(over.into());
                     }
                 }
@@ -221,18 +260,18 @@ impl Inner {
                 if waiting.try_only {
                     return Err(error.into());
                 }
-                waiting.with(Pause::new().rest(&self.zk)).await?;
+                waiting.with(Box::pin(Pause::new().rest(&self.zk))).await?;
                 return Err(Setback::Again);
             }
             Err(error) => return Err(error.into()),
         };
         let Some((path, mut czxid, sent)) = created else { return Err(Setback::Again) };
         if czxid == 0 {
-            let found = waiting.with(persistent::czxid_of(&self.zk, &path)).await;
+            let found = waiting.with(Box::pin(persistent::czxid_of(&self.zk, &path))).await;
             czxid = match found {
                 Ok(Ok(Some(czxid))) => czxid,
                 setback => {
-                    self.clean_up(self.forget(None, id, session)).await;
+                    self.clean_up(Box::pin(self.forget(None, id, session))).await;
                     setback??;
                     return Err(Setback::Again);
                 }
@@ -242,20 +281,7 @@ impl Inner {
         let companion = self.options.persistent.map(|_| persistent::companion(&self.path, &id));
         let patterns = &self.options.extra_lock_patterns;
         let node = LockNode::new(path, czxid, session, companion, patterns)?;
-        // A persistent lock's owner may have another session by the time that it lets go.
-        let seat = self.options.persistent.is_none().then(|| self.keeper.seats.take(&node.path, node.czxid));
-        let mut knowledge = Knowledge::default();
-        match self.wait_turn(waiting, &node, sent, list, parent, &mut knowledge).await {
-            Ok(keeping) => Ok((keeping, knowledge.mark, seat)),
-            Err(setback) => {
-                if mutated(Mutant::TimeoutLeavesNode) {
-                    return Err(setback);
-                }
-                // A waiter that goes away says that it never held; it makes nobody else wait.
-                self.clean_up(self.give_up(node, knowledge.mark)).await;
-                Err(setback)
-            }
-        }
+        Ok(Entered { node, sent, first: Box::pin(first) })
     }
 
     fn contents(&self, description: &str, id: &str) -> Vec<u8> {
@@ -328,7 +354,7 @@ impl Inner {
     }
 
     /// Runs a clean-up that outlives us, and waits for it as long as that is likely to help.
-    async fn clean_up<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    async fn clean_up<T: Send + 'static>(&self, work: BoxFuture<T>) -> Option<T> {
         if mutated(Mutant::NoCleanUpSuspended) && !self.zk.session().connected {
             return None;
         }

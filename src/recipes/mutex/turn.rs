@@ -13,7 +13,7 @@ use crate::recipes::node::{LockNode, Pause, is_passing, step};
 use crate::recipes::seat::Neighbour;
 use crate::recipes::{contents, revocation};
 use crate::time::Time;
-use crate::zk::WatchEventKind;
+use crate::zk::{BoxFuture, Watch, WatchEventKind};
 use std::future::Future;
 
 /// A place in the queue.
@@ -33,9 +33,9 @@ enum Turn {
 }
 
 /// One flight's answers: the list of children, and the parent's data where it was asked for.
-type Seen = ((Vec<String>, Stat), Option<(Vec<u8>, Stat)>);
+pub(super) type Seen = ((Vec<String>, Stat), Option<(Vec<u8>, Stat)>);
 
-async fn both(
+pub(super) async fn both(
     list: impl Future<Output = Result<(Vec<String>, Stat)>>,
     parent: Option<impl Future<Output = Result<(Vec<u8>, Stat)>>>,
 ) -> Result<Seen> {
@@ -46,38 +46,50 @@ async fn both(
     })
 }
 
+/// What a waiter behind a neighbour sees them both by.
+struct Eyes {
+    /// Whether the neighbour's going away may be our turn, by itself.
+    plain: bool,
+    /// Whether how it left stands in the marker, if there is one.
+    marked: bool,
+    /// Where both were read.
+    connection: u64,
+    own_data: Vec<u8>,
+    own: Watch,
+    neighbours: Watch,
+}
+
 impl Inner {
-    /// Waits until our node is the lowest, and the lock ours. `list` and `parent` were asked for behind
+    /// Waits until our node is the lowest, and the lock ours. What comes `first` was asked for behind
     /// the node's creation, so the list shows the node: a session reads its own writes.
     pub(super) async fn wait_turn(
         &self,
         waiting: &mut Waiting,
         own: &LockNode,
         sent: Time,
-        list: impl Future<Output = Result<(Vec<String>, Stat)>>,
-        parent: Option<impl Future<Output = Result<(Vec<u8>, Stat)>>>,
+        first: BoxFuture<Result<Seen>>,
         knowledge: &mut Knowledge,
     ) -> Result<Keeping, Setback> {
         if !(0..=LAST_SEQUENCE).contains(&own.sequence) && !mutated(Mutant::SequenceNotRefused) {
             return Err(self.exhausted(own.name()).into());
         }
         let mut keeping = None;
-        let mut seen = waiting.with(both(list, parent)).await?;
+        let mut seen = waiting.with(first).await?;
         let mut pause = Pause::new();
         let gone = loop {
             let ((names, listed), read) = match seen {
                 Ok(seen) => seen,
                 Err(error) if error.code() == Code::NO_NODE => return Err(Setback::Again),
                 Err(error) if is_passing(&error) && !waiting.try_only => {
-                    waiting.with(pause.rest(&self.zk)).await?;
-                    seen = self.look(waiting, own.session, knowledge).await?;
+                    waiting.with(Box::pin(pause.rest(&self.zk))).await?;
+                    seen = Box::pin(self.look(waiting, own.session, knowledge)).await?;
                     continue;
                 }
                 Err(error) => return Err(error.into()),
             };
             let now = self.zk.now();
-            if !self.learn(waiting, own.session, read, Some(&listed), knowledge).await? {
-                seen = self.look(waiting, own.session, knowledge).await?;
+            if !Box::pin(self.learn(waiting, own.session, read, Some(&listed), knowledge)).await? {
+                seen = Box::pin(self.look(waiting, own.session, knowledge)).await?;
                 continue;
             }
             let Some(Place { before, count }) = self.place(names, own, knowledge) else {
@@ -97,30 +109,30 @@ impl Inner {
             };
             if let Some(neighbour) = neighbour.filter(|_| self.options.persistent.is_none()) {
                 if let Some((ours, since)) =
-                    self.wait_behind(waiting, own, sent, &before, &neighbour, knowledge).await?
+                    Box::pin(self.wait_behind(waiting, own, sent, &before, &neighbour, knowledge)).await?
                 {
                     keeping = Some(ours);
                     break since;
                 }
             } else if count == 1 {
                 let keeping = keeping.get_or_insert_with(|| self.keep(own, sent));
-                match self.wait_next(waiting, keeping, &before, knowledge).await? {
+                match Box::pin(self.wait_next(waiting, keeping, &before, knowledge)).await? {
                     Turn::Ours(since) => break since,
                     Turn::Look => {}
                 }
             } else {
-                self.wait_for(waiting, own, &before).await?;
+                Box::pin(self.wait_for(waiting, own, &before)).await?;
                 if mutated(Mutant::EventIsTurn) {
                     break self.zk.now();
                 }
             }
-            seen = self.look(waiting, own.session, knowledge).await?;
+            seen = Box::pin(self.look(waiting, own.session, knowledge)).await?;
         };
         let keeping = keeping.unwrap_or_else(|| self.keep(own, sent));
         let gone = if mutated(Mutant::DelayFromOwnCreation) { sent } else { gone };
-        self.wait_out(waiting, own, gone, knowledge).await?;
+        Box::pin(self.wait_out(waiting, own, gone, knowledge)).await?;
         loop {
-            waiting.with(self.keeper.refresh(&keeping.kept)).await??;
+            waiting.with(Box::pin(self.keeper.refresh(&keeping.kept))).await??;
             if keeping.kept.is_valid() {
                 return Ok(keeping);
             }
@@ -232,7 +244,7 @@ impl Inner {
         let own_answer = match waiting.with(own_read).await? {
             Ok(answer) => answer,
             Err(error) if error.code() == Code::NO_NODE => return Err(Setback::Again),
-            Err(error) => return self.wait_plainly(waiting, own, before, error).await,
+            Err(error) => return Box::pin(self.wait_plainly(waiting, own, before, error)).await,
         };
         let Response::Data { data: own_data, stat: own_stat } = &own_answer.response else {
             return Ok(Turn::Look);
@@ -244,7 +256,7 @@ impl Inner {
         let answer = match waiting.with(read).await? {
             Ok(answer) => answer,
             Err(error) if error.code() == Code::NO_NODE => return Ok(Turn::Look),
-            Err(error) => return self.wait_plainly(waiting, own, before, error).await,
+            Err(error) => return Box::pin(self.wait_plainly(waiting, own, before, error)).await,
         };
         let Response::Data { data, stat } = &answer.response else { return Ok(Turn::Look) };
         // The end of one session may delete two nodes of it in any order, so the other must not be ours.
@@ -284,7 +296,7 @@ impl Inner {
         }
         let gone = self.zk.now();
         // How the one before us left stands in the marker, if there is one.
-        if marked && !self.learn(waiting, own.session, None, None, knowledge).await? {
+        if marked && !Box::pin(self.learn(waiting, own.session, None, None, knowledge)).await? {
             return Ok(Turn::Look);
         }
         Ok(Turn::Ours(gone))
@@ -302,9 +314,50 @@ impl Inner {
         neighbour: &Neighbour,
         knowledge: &mut Knowledge,
     ) -> Result<Option<(Keeping, Time)>, Setback> {
+        let Some(mut eyes) =
+            Box::pin(self.watch_neighbour(waiting, own, before, neighbour, knowledge)).await?
+        else {
+            return Ok(None);
+        };
+        let left = tokio::select! {
+            biased;
+            left = waiting.patience.with(neighbour.left()) => left?,
+            // The event comes before the answer to the deletion that caused it.
+            event = &mut eyes.neighbours => {
+                let deleted = event.kind == WatchEventKind::Node(EventType::Deleted);
+                deleted
+                    && (mutated(Mutant::NeighbourEventIsTurn)
+                        || neighbour.is_leaving() && Box::pin(waiting.with(neighbour.left())).await?)
+            }
+            _ = &mut eyes.own => false,
+        };
+        let Eyes { plain, marked, connection, own_data, own: own_watch, .. } = eyes;
+        let view = self.zk.session();
+        let certain =
+            left && plain && view.connected && view.id == own.session && view.connection == connection;
+        if !certain {
+            return Ok(None);
+        }
+        let gone = self.zk.now();
+        let keeping = self.keep(own, sent);
+        self.keeper.watched(&keeping.kept, connection, &own_data, own_watch);
+        if marked && !Box::pin(self.learn(waiting, own.session, None, None, knowledge)).await? {
+            return Ok(None);
+        }
+        Ok(Some((keeping, gone)))
+    }
+
+    /// One flight, as of the next in line: by the watches on both nodes we hear of what goes in any other way.
+    async fn watch_neighbour(
+        &self,
+        waiting: &mut Waiting,
+        own: &LockNode,
+        before: &Contender,
+        neighbour: &Neighbour,
+        knowledge: &Knowledge,
+    ) -> Result<Option<Eyes>, Setback> {
         let at = path::join(&self.path, &before.name);
         let options = step(&self.zk, own.session);
-        // One flight, as of the next in line: by their watches we hear of what goes in any other way.
         let request = |path: &str| Request::GetData { path: path.to_owned(), watch: true };
         let (own_read, own_watch) = self.zk.submit_watch(request(&own.path), options);
         let (read, watch) = self.zk.submit_watch(request(&at), options);
@@ -313,12 +366,14 @@ impl Inner {
             (Err(error), _) if error.code() == Code::NO_NODE => return Err(Setback::Again),
             (_, Err(error)) if error.code() == Code::NO_NODE => return Ok(None),
             (Err(error), _) | (_, Err(error)) => {
-                self.wait_plainly(waiting, own, before, error).await?;
+                Box::pin(self.wait_plainly(waiting, own, before, error)).await?;
                 return Ok(None);
             }
         };
+        let connection = own_answer.connection;
+        let plain = answer.connection == connection;
         let (Response::Data { data: own_data, stat: own_stat }, Response::Data { data, stat }) =
-            (&own_answer.response, &answer.response)
+            (own_answer.response, answer.response)
         else {
             return Ok(None);
         };
@@ -326,37 +381,12 @@ impl Inner {
             return Err(Setback::Again);
         }
         let same_node = stat.czxid == neighbour.czxid || mutated(Mutant::NeighbourByName);
-        let plain = same_node && answer.connection == own_answer.connection;
         let marked = self.options.strict.is_some()
             || knowledge.mark.is_some()
-            || contents::has_key(data, STRICT_KEY)
+            || contents::has_key(&data, STRICT_KEY)
             || data == revocation::CURATORS;
-        let (mut watch, mut own_watch) = (watch, own_watch);
-        let left = tokio::select! {
-            biased;
-            left = waiting.patience.with(neighbour.left()) => left?,
-            // The event comes before the answer to the deletion that caused it.
-            event = &mut watch => {
-                let deleted = event.kind == WatchEventKind::Node(EventType::Deleted);
-                deleted
-                    && (mutated(Mutant::NeighbourEventIsTurn)
-                        || neighbour.is_leaving() && waiting.with(neighbour.left()).await?)
-            }
-            _ = &mut own_watch => false,
-        };
-        let view = self.zk.session();
-        let certain =
-            left && plain && view.connected && view.id == own.session && view.connection == answer.connection;
-        if !certain {
-            return Ok(None);
-        }
-        let gone = self.zk.now();
-        let keeping = self.keep(own, sent);
-        self.keeper.watched(&keeping.kept, own_answer.connection, own_data, own_watch);
-        if marked && !self.learn(waiting, own.session, None, None, knowledge).await? {
-            return Ok(None);
-        }
-        Ok(Some((keeping, gone)))
+        let plain = same_node && plain;
+        Ok(Some(Eyes { plain, marked, connection, own_data, own: own_watch, neighbours: watch }))
     }
 
     /// The way of a waiter that is not next, where something stands against the shorter one.
