@@ -91,7 +91,9 @@ impl Helm {
             let mut naps = 0;
             loop {
                 let reliefs = watch.reliefs;
-                watch = self.changed.wait_timeout(watch, LULL);
+                if !watch.recalled || watch.relieved {
+                    watch = self.changed.wait_timeout(watch, LULL);
+                }
                 naps += 1;
                 if watch.relieved && naps >= NAPS {
                     naps = 0;
@@ -112,7 +114,16 @@ impl Helm {
     }
 
     /// Waits in this thread until `done` ends, or for `at_most` that long. True if it ended.
-    pub(super) fn wait(&self, done: Pin<&mut dyn Future<Output = ()>>, at_most: Option<Duration>) -> bool {
+    pub(super) fn wait(
+        &self,
+        mut done: Pin<&mut dyn Future<Output = ()>>,
+        at_most: Option<Duration>,
+    ) -> bool {
+        // What has ended already needs nobody. In the child of a fork everything has, and none of the rest is touched:
+        // another thread of the parent's may have held the lock.
+        if done.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+            return true;
+        }
         let company = self.waiting.fetch_add(1, Ordering::Relaxed) > 0;
         let drives = self.takes_over(company);
         let over = if drives {
