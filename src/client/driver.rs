@@ -19,10 +19,18 @@ trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 
-/// TCP without TLS: whoever submits a request may write it too.
-struct Plain {
+/// TCP, by itself or below TLS. By itself whoever submits a request may write it too. It writes one piece at a time, by a
+/// call that raises no SIGPIPE; `writev`, which TLS would take otherwise, does.
+pub(super) struct Plain {
     read: OwnedReadHalf,
     write: Arc<OwnedWriteHalf>,
+}
+
+impl Plain {
+    fn new(stream: TcpStream) -> Self {
+        let (read, write) = stream.into_split();
+        Self { read, write: Arc::new(write) }
+    }
 }
 
 impl AsyncRead for Plain {
@@ -242,14 +250,13 @@ async fn dial(attempt: Attempt, connector: Option<Connector>) -> io::Result<Dial
         let opening = async {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
+            let plain = Plain::new(stream);
             let Some(connector) = &connector else {
-                let (read, write) = stream.into_split();
-                let write = Arc::new(write);
-                let plain = Plain { read, write: Arc::clone(&write) };
+                let write = Arc::clone(&plain.write);
                 return Ok((Box::new(plain) as Box<dyn Transport>, Some(write)));
             };
             reached = true;
-            Ok((Box::new(connector.secure(&host, stream).await?) as Box<dyn Transport>, None))
+            Ok((Box::new(connector.secure(&host, plain).await?) as Box<dyn Transport>, None))
         };
         let failed = match tokio::time::timeout(share, opening).await {
             Ok(Ok(dialled)) => return Ok(dialled),

@@ -29,8 +29,6 @@ pub(super) struct Helm {
     runtime: Runtime,
     /// How many threads wait.
     waiting: AtomicUsize,
-    /// Only the IO thread may carry: its signals are blocked, and others' are not.
-    fixed: AtomicBool,
     /// Whether the IO thread does not drive.
     away: AtomicBool,
     watch: Mutex<Watch>,
@@ -66,7 +64,6 @@ impl Helm {
         Self {
             runtime,
             waiting: AtomicUsize::new(0),
-            fixed: AtomicBool::new(false),
             away: AtomicBool::new(false),
             watch: Mutex::new(watch),
             changed: Condvar::new(),
@@ -76,11 +73,6 @@ impl Helm {
 
     pub(super) fn handle(&self) -> &Handle {
         self.runtime.handle()
-    }
-
-    /// From now on the IO thread alone carries.
-    pub(super) fn fix(&self) {
-        self.fixed.store(true, Ordering::Relaxed);
     }
 
     /// The IO thread's life.
@@ -165,7 +157,7 @@ impl Helm {
             return false;
         }
         watch.row = watch.row.saturating_add(1);
-        let may = watch.row > ROW && !watch.relieved && !self.fixed.load(Ordering::Relaxed);
+        let may = watch.row > ROW && !watch.relieved;
         // A runtime cannot be driven by a thread that drives another one.
         if !may || Handle::try_current().is_ok() {
             return false;
@@ -284,16 +276,6 @@ mod tests {
         assert!(!helm.wait(pin!(std::future::pending()), limit));
         until_it_carries(&helm);
         assert!(!helm.wait(pin!(std::future::pending()), limit));
-    }
-
-    #[test]
-    fn once_it_is_fixed_no_other_thread_carries() {
-        let helm = helm();
-        until_it_carries(&helm);
-        helm.fix();
-        for _ in 0..10 * ROW {
-            assert_ne!(call(&helm), thread::current().id());
-        }
     }
 
     #[test]

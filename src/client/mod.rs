@@ -396,10 +396,6 @@ impl Client {
     pub fn new(address: &str, options: Options) -> Result<Self> {
         let connector = options.tls.as_ref().map(|tls| connector(tls, address)).transpose()?;
         let io = IoThread::get()?;
-        if connector.is_some() {
-            // TLS writes in a way that raises SIGPIPE.
-            io.fix();
-        }
         let embedded = (address == EMBEDDED).then(embedded_address).transpose()?;
         let address = embedded.as_deref().unwrap_or(address);
         let interval = options.renew_interval;

@@ -70,11 +70,6 @@ impl IoThread {
         })?;
         started.recv().map_err(std::io::Error::other)?
     }
-
-    /// From now on no other thread does its work: its signals are blocked, and theirs are not.
-    pub(crate) fn fix(&self) {
-        self.0.fix();
-    }
 }
 
 thread_local! {

@@ -1,11 +1,11 @@
 //! In the place of TLS in a build without it.
 
+use super::super::driver::Plain;
 use super::super::hosts::Host;
 use super::Tls;
 use crate::error::{Code, Error, Result};
 use std::convert::Infallible;
 use std::io;
-use tokio::net::TcpStream;
 
 pub(super) type Roots = Infallible;
 pub(super) type Identity = Infallible;
@@ -44,7 +44,7 @@ impl Connector {
         match self.0 {}
     }
 
-    pub(in crate::client) async fn secure(&self, _: &Host, _: TcpStream) -> io::Result<TcpStream> {
+    pub(in crate::client) async fn secure(&self, _: &Host, _: Plain) -> io::Result<Plain> {
         match self.0 {}
     }
 }

@@ -1,6 +1,6 @@
 //! TLS by rustls, with the cryptography of ring.
 
-use super::super::driver::closed;
+use super::super::driver::{Plain, closed};
 use super::super::hosts::Host;
 use super::{Tls, bad};
 use crate::error::{Code, Error, Result};
@@ -9,7 +9,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::Resumption;
@@ -135,7 +134,7 @@ impl Connector {
     }
 
     /// The handshake. Its failures say what is wrong, and whose doing it may be.
-    pub(in crate::client) async fn secure(&self, host: &Host, stream: TcpStream) -> io::Result<Secured> {
+    pub(in crate::client) async fn secure(&self, host: &Host, stream: Plain) -> io::Result<Secured> {
         let name = match &self.server_name {
             Some(name) => name.clone(),
             None => ServerName::try_from(host.name.clone()).map_err(io::Error::other)?,
@@ -205,7 +204,7 @@ fn explain(error: &rustls::Error, shows_certificate: bool) -> String {
 
 /// A connection whose errors say what was wrong.
 pub(in crate::client) struct Secured {
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Plain>,
     shows_certificate: bool,
 }
 
