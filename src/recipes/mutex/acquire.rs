@@ -13,7 +13,7 @@ use crate::mutant::{Mutant, mutated};
 use crate::path;
 use crate::proto::{CreateMode, Request, Response};
 use crate::recipes::contender::{self, Contender, LOCK_PREFIX};
-use crate::recipes::keeper::{Keeping, Loss};
+use crate::recipes::keeper::{Keeping, Loss, Unfinished};
 use crate::recipes::node::{self, LockNode, Pause, is_passing, step};
 use crate::recipes::patience::Patience;
 use crate::recipes::seat::Seat;
@@ -115,6 +115,8 @@ struct Entered {
     sent: Time,
     /// What was asked for in the same flight.
     first: BoxFuture<Result<Seen>>,
+    /// A client that closes waits until this is dropped: it outlives the wait, and what removes the node then.
+    _unfinished: Option<Unfinished>,
 }
 
 impl Inner {
@@ -167,7 +169,8 @@ impl Inner {
         description: &str,
         session: i64,
     ) -> Result<(Keeping, Option<Mark>, Option<Seat>), Setback> {
-        let Entered { node, sent, first } = Box::pin(self.enter(waiting, description, session)).await?;
+        let entered = Box::pin(self.enter(waiting, description, session)).await?;
+        let Entered { node, sent, first, _unfinished } = entered;
         // A persistent lock's owner may have another session by the time that it lets go.
         let seat = self.options.persistent.is_none().then(|| self.keeper.seats.take(&node.path, node.czxid));
         let mut knowledge = Knowledge::default();
@@ -281,7 +284,7 @@ impl Inner {
         let companion = self.options.persistent.map(|_| persistent::companion(&self.path, &id));
         let patterns = &self.options.extra_lock_patterns;
         let node = LockNode::new(path, czxid, session, companion, patterns)?;
-        Ok(Entered { node, sent, first: Box::pin(first) })
+        Ok(Entered { node, sent, first: Box::pin(first), _unfinished: unfinished })
     }
 
     fn contents(&self, description: &str, id: &str) -> Vec<u8> {
