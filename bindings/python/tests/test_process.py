@@ -17,7 +17,9 @@ from conftest import LIMIT, PROVE, eventually, fresh_path, locks, run
 from zkhelper import Client
 
 WAITER = """
-import sys, zkhelper
+import signal, sys, zkhelper
+# What a shell starts in the background ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 client = zkhelper.Client(sys.argv[1])
 mutex = client.mutex(sys.argv[2])
 print("waits", flush=True)
