@@ -34,6 +34,10 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 use zkhelper::simulation::{Mutant, mutate};
 
+/// A schedule is made of many small pieces of memory, and a sixth of its time is theirs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 thread_local! {
     static LOG: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
