@@ -90,12 +90,12 @@ pub enum Mutant {
     NoFence,
     /// Persistent locks: renews without knowing that the companion is its own.
     AnyCompanion,
-    /// Persistent locks: removes a companion out of turn, after a look that may be old.
+    /// Persistent locks: removes a companion after a look that may be old.
     CompanionByOldLook,
     /// Persistent locks: tells a companion of its own release from another release's by the session alone.
     CompanionsAlike,
-    /// Persistent locks: two of one client delete one companion, each after a look of its own.
-    CompanionsDeletedAtOnce,
+    /// Persistent locks: a release makes its companion without a check that the lock is still there.
+    CompanionWithoutLock,
     /// Persistent locks: releases what has no owner without waiting for the lease.
     ReleasesAtOnce,
     /// Pid node: takes a dead owner's node over by its version alone, which another's may have too.
@@ -146,7 +146,7 @@ impl Mutant {
         Self::AnyCompanion,
         Self::CompanionByOldLook,
         Self::CompanionsAlike,
-        Self::CompanionsDeletedAtOnce,
+        Self::CompanionWithoutLock,
         Self::ReleasesAtOnce,
         Self::DelayNotCompared,
         Self::AbsentIsOutlived,

@@ -35,6 +35,9 @@ const CHECK_LEN: usize = 24;
 /// How much earlier than its end a lease is given up, so that the news of it is not late by a timer's grain.
 const SLACK: Duration = Duration::from_millis(5);
 
+/// How many renewals a lease has room for.
+const INTERVALS: u32 = 6;
+
 /// Why a lock was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(i32)]
@@ -73,8 +76,45 @@ pub(super) struct Kept {
     terms: Terms,
     fate: Locked<Fate>,
     changed: Notify,
-    /// Wakes the keeper.
-    urgent: Arc<Notify>,
+    bell: Arc<Bell>,
+}
+
+/// Calls the keeper, where it would not look in time by itself. It looks at every node it has, so a lock that is
+/// granted, renewed and released between two looks is to cost none.
+struct Bell {
+    rung: Notify,
+    /// When the keeper looks again by itself; never, while it is looking, since it may have passed by already what it
+    /// is called for.
+    looks_at: Locked<Time>,
+}
+
+impl Default for Bell {
+    fn default() -> Self {
+        Self { rung: Notify::new(), looks_at: Locked::new(Time::NEVER) }
+    }
+}
+
+impl Bell {
+    fn ring(&self) {
+        self.rung.notify_one();
+    }
+
+    /// Something is to be done at this time, which the keeper did not know of.
+    fn ring_for(&self, at: Time) {
+        if at < *self.looks_at.lock() {
+            self.ring();
+        }
+    }
+
+    /// The keeper begins to look.
+    fn answered(&self) {
+        *self.looks_at.lock() = Time::NEVER;
+    }
+
+    /// It has looked, and looks again at this time.
+    fn rests(&self, until: Time) {
+        *self.looks_at.lock() = until;
+    }
 }
 
 /// How a node is kept.
@@ -182,9 +222,10 @@ impl Kept {
                     (told.on_revoke)(reason);
                 }
                 fate.told = Some(told);
+                // Nobody was to be told of its end so far.
+                let end = self.lease_end(&fate) - SLACK;
                 drop(fate);
-                // The keeper may sleep past the end of a lease that nobody was to be told of so far.
-                self.urgent.notify_one();
+                self.bell.ring_for(end);
             }
             Some(loss) => {
                 let believed = self.lease_end(&fate);
@@ -242,8 +283,7 @@ pub struct Keeper {
     state: Locked<Nodes>,
     /// The client's places in queues.
     pub(super) seats: Arc<Seats>,
-    /// Something is to be done before the keeper wakes by itself.
-    urgent: Arc<Notify>,
+    bell: Arc<Bell>,
     interval: Option<Duration>,
     /// Whether the client is about to end its session.
     closing: watch::Sender<bool>,
@@ -321,14 +361,14 @@ impl Keeper {
             asked: None,
             told: None,
         };
-        let has_lease = terms.lease.is_some();
+        let lease = terms.lease;
         let kept = Arc::new(Kept {
             zk: Arc::clone(zk),
             node,
             terms,
             fate: Locked::new(fate),
             changed: Notify::new(),
-            urgent: Arc::clone(&self.urgent),
+            bell: Arc::clone(&self.bell),
         });
         let id = state.next;
         state.next += 1;
@@ -336,9 +376,9 @@ impl Keeper {
         if !state.running {
             state.running = true;
             zk.spawn(Box::pin(Arc::clone(self).run(Arc::clone(zk))));
-        } else if has_lease {
-            // Its interval may be shorter than what the keeper sleeps for.
-            self.urgent.notify_one();
+        } else if let Some(lease) = lease {
+            // Its interval may be shorter than the others'.
+            self.bell.ring_for(zk.now() + lease / INTERVALS);
         }
         Keeping { keeper: Arc::clone(self), id, kept }
     }
@@ -406,7 +446,7 @@ impl Keeper {
             // Somebody may have asked for the lock.
             keeper.state.lock().changed |= event.kind == WatchEventKind::Node(EventType::DataChanged);
             kept.changed.notify_waiters();
-            keeper.urgent.notify_one();
+            keeper.bell.ring();
         }));
     }
 
@@ -424,7 +464,7 @@ impl Keeper {
                 return Ok(());
             }
             self.state.lock().wanted = true;
-            self.urgent.notify_one();
+            self.bell.ring();
             changed.await;
         }
     }
@@ -437,7 +477,9 @@ impl Keeper {
         let mut last = zk.now();
         // Whether what there is must be renewed before the interval is over.
         let mut early = false;
-        while let Some(first_end) = self.expire(&zk) {
+        loop {
+            self.bell.answered();
+            let Some(first_end) = self.expire(&zk) else { return };
             let interval = self.interval(&zk);
             // Also what is wanted at once is not sent more often than it can help: a proof takes three
             // requests with the servers' pings between them.
@@ -457,6 +499,7 @@ impl Keeper {
             // While no server is connected nothing can be renewed: the next state wakes us.
             let idle = renewal.is_none() && view.connected;
             let wake = if idle { due.min(first_end) } else { first_end };
+            self.bell.rests(wake);
             let renewed = async {
                 match &mut renewal {
                     Some(renewal) => renewal.await,
@@ -471,7 +514,7 @@ impl Keeper {
                     early |= again;
                     self.tell_changed();
                 }
-                () = self.urgent.notified() => {}
+                () = self.bell.rung.notified() => {}
                 () = zk.sleep_until(wake) => {}
             }
         }
@@ -481,7 +524,7 @@ impl Keeper {
         self.interval.unwrap_or_else(|| {
             let state = self.state.lock();
             let leases = state.kept.values().filter_map(|kept| kept.terms.lease);
-            leases.fold(zk.session().timeout, Duration::min) / 6
+            leases.fold(zk.session().timeout, Duration::min) / INTERVALS
         })
     }
 
@@ -638,10 +681,8 @@ impl Keeper {
     /// Makes the companion of a persistent lock again on this session. True if it is there, and ours.
     async fn accompany(&self, zk: &Arc<dyn Zk>, kept: &Kept, session: i64) -> bool {
         let Some(companion) = kept.node.companion.clone() else { return false };
-        let ops = vec![
-            MultiOp::Check { path: kept.node.path.clone(), version: -1 },
-            persistent::make_companion(companion.clone(), &kept.terms.acl),
-        ];
+        let ops =
+            persistent::make_companion(&kept.node.path, &companion, persistent::THE_OWNER, &kept.terms.acl);
         let ours = match zk.multi(ops, step(zk, session)).await {
             Ok(_) => true,
             Err(error) if error.code() == Code::NODE_EXISTS => {

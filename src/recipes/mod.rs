@@ -27,5 +27,4 @@ pub mod queue_lock;
 mod revocation;
 mod seat;
 pub mod tree;
-mod turns;
 mod window;

@@ -9,7 +9,6 @@
 use super::contender::LOCK_PREFIX;
 use super::contents;
 use super::node::{LockNode, Pause, Removal, is_passing, is_session_over};
-use super::turns;
 use crate::error::{Code, Error, Result};
 use crate::mutant::{Mutant, mutated};
 use crate::path;
@@ -53,11 +52,16 @@ pub(super) fn step(zk: &Arc<dyn Zk>) -> OpOptions {
     OpOptions::until(zk.now() + zk.session().timeout)
 }
 
-/// The operation that makes an owner's companion.
-pub(super) fn make_companion(path: String, acl: &[Acl]) -> MultiOp {
+/// The transaction that makes a companion of a lock that is there. None is made of a lock that is gone: whoever had one
+/// before and is about to remove it would meet another's by its name.
+pub(super) fn make_companion(lock: &str, path: &str, data: &[u8], acl: &[Acl]) -> Vec<MultiOp> {
+    vec![MultiOp::Check { path: lock.to_owned(), version: -1 }, new_companion(path.to_owned(), data, acl)]
+}
+
+fn new_companion(path: String, data: &[u8], acl: &[Acl]) -> MultiOp {
     MultiOp::Create {
         path,
-        data: THE_OWNER.to_vec(),
+        data: data.to_vec(),
         acl: acl.to_vec(),
         mode: CreateMode::Ephemeral,
         ttl_ms: 0,
@@ -75,7 +79,7 @@ pub(super) fn creation(parent: &str, data: Vec<u8>, id: &str, acl: &[Acl]) -> Re
         ttl_ms: 0,
         with_stat: false,
     };
-    Request::Multi(vec![lock, make_companion(companion(parent, id), acl)])
+    Request::Multi(vec![lock, new_companion(companion(parent, id), THE_OWNER, acl)])
 }
 
 /// What that transaction made: the lock node's path and czxid, and when it was asked for.
@@ -121,7 +125,6 @@ fn passes(error: &Error) -> bool {
 
 /// Removes a lock node of ours and its companion, however long that takes and whatever becomes of the session.
 pub(super) async fn remove(zk: Arc<dyn Zk>, node: LockNode, companion: String, mut doubt: bool) -> Removal {
-    let _turn = turns::take(&zk, &companion).await;
     let mut pause = Pause::new();
     loop {
         // While the companion is there the parent was not made anew, so the name is still ours.
@@ -133,7 +136,7 @@ pub(super) async fn remove(zk: Arc<dyn Zk>, node: LockNode, companion: String, m
         let error = match error.code() {
             Code::NO_NODE if error.path() == Some(&node.path) => {
                 let session = zk.session().id;
-                remove_companion_in_turn(&zk, &companion, session, THE_OWNER).await;
+                remove_companion(zk, companion, session, THE_OWNER.to_vec()).await;
                 return if doubt { Removal::Deleted } else { Removal::Gone };
             }
             // The companion went with its session.
@@ -174,18 +177,13 @@ async fn remove_alone(zk: &Arc<dyn Zk>, node: &LockNode, doubt: bool) -> Result<
 /// what it holds: one that says otherwise is another's, also if the session is the same.
 ///
 /// Whoever calls may have sent a deletion that was not answered. Another releaser may have made a companion of
-/// this name since; so it is looked for behind a transaction, like a lock node in `node.rs`. And between that look and
-/// the deletion nobody else of this client deletes it, or another's might be there by then.
+/// this name since; so it is looked for behind a transaction, like a lock node in `node.rs`. Between that look and the
+/// deletion only who removes the lock too, or the end of the session, deletes it, and then no other is made.
 pub(super) async fn remove_companion(zk: Arc<dyn Zk>, companion: String, session: i64, data: Vec<u8>) {
-    let _turn = turns::take(&zk, &companion).await;
-    remove_companion_in_turn(&zk, &companion, session, &data).await;
-}
-
-async fn remove_companion_in_turn(zk: &Arc<dyn Zk>, companion: &str, session: i64, data: &[u8]) {
     let mut pause = Pause::new();
     loop {
-        match try_remove_companion(zk, companion, session, data).await {
-            Err(error) if is_passing(&error) => pause.rest(zk).await,
+        match try_remove_companion(&zk, &companion, session, &data).await {
+            Err(error) if is_passing(&error) => pause.rest(&zk).await,
             _ => return,
         }
     }

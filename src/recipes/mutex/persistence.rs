@@ -79,8 +79,15 @@ impl Mutex {
         let data = persistent::not_the_owner();
         let _ours = Companion { zk: Arc::clone(zk), path: companion.clone(), session, data: data.clone() };
         let acl = &self.inner.options.acl;
-        match zk.create(&companion, &data, acl, CreateMode::Ephemeral, step(zk, session)).await {
-            Ok(_) => {}
+        let made = if mutated(Mutant::CompanionWithoutLock) {
+            zk.create(&companion, &data, acl, CreateMode::Ephemeral, step(zk, session)).await.map(drop)
+        } else {
+            zk.multi(persistent::make_companion(&at, &companion, &data, acl), step(zk, session))
+                .await
+                .map(drop)
+        };
+        match made {
+            Ok(()) => {}
             Err(error) if error.code() == Code::NODE_EXISTS => {
                 let text = format!("the owner of {name} lives, or somebody else is releasing it");
                 return Err(context(Error::new(Code::NODE_EXISTS).because(text)));
