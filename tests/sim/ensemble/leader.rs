@@ -16,6 +16,7 @@ impl Ensemble {
             Some(tracked) if !tracked.closing => {
                 tracked.timeout_ms = timeout_ms;
                 tracked.expires = bucket(now, timeout_ms, tick, drift);
+                tracked.unheard = false;
                 true
             }
             _ => false,
@@ -45,7 +46,8 @@ impl Ensemble {
         let expires = bucket(agenda.now, timeout_ms, self.tick, self.servers[server].drift);
         if let Some(lead) = self.lead(server) {
             let owner = Some(origin.server);
-            lead.tracked.insert(session, Tracked { timeout_ms, expires, owner, closing: false });
+            lead.tracked
+                .insert(session, Tracked { timeout_ms, expires, owner, closing: false, unheard: false });
             self.propose(agenda, server, Some(origin), session, Txn::CreateSession { timeout_ms });
         }
     }
@@ -71,6 +73,7 @@ impl Ensemble {
                 Some(owner) if owner != origin.server => Some(code::SESSION_MOVED),
                 _ => {
                     tracked.owner = Some(origin.server);
+                    tracked.unheard |= lead.stood_still;
                     None
                 }
             },

@@ -77,6 +77,7 @@ impl Ensemble {
             followers: BTreeMap::new(),
             tracked: BTreeMap::new(),
             syncs: Vec::new(),
+            stood_still: false,
         }));
         let log = it.log.clone();
         // The new leader's whole log is committed once a quorum has it.
@@ -94,7 +95,8 @@ impl Ensemble {
             lead.prepared = it.tree.clone();
             // SessionTrackerImpl: every session's clock begins anew, with the timeout of its creation.
             for ((id, timeout_ms), expires) in sessions.into_iter().zip(expires_of(expiries)) {
-                lead.tracked.insert(id, Tracked { timeout_ms, expires, owner: None, closing: false });
+                lead.tracked
+                    .insert(id, Tracked { timeout_ms, expires, owner: None, closing: false, unheard: false });
             }
         }
         for &server in free {
@@ -166,6 +168,7 @@ impl Ensemble {
             Role::Leading(lead) => {
                 // Leader.lead looks once in a tick, and a learner is given that long more.
                 let silence = silence + self.tick;
+                lead.stood_still = false;
                 let heard = lead.followers.values().filter(|f| now - f.heard <= silence).count();
                 lonely = heard + 1 < quorum;
                 if !lonely {
@@ -173,6 +176,9 @@ impl Ensemble {
                         if !tracked.closing && tracked.expires <= now {
                             tracked.closing = true;
                             due.push(*session);
+                            if tracked.unheard {
+                                self.unheard.insert(*session);
+                            }
                         }
                     }
                 }

@@ -55,6 +55,9 @@ impl Ensemble {
             return;
         }
         agenda.tell(|| format!("server {server} thaws"));
+        if let Role::Leading(lead) = &mut self.servers[server].role {
+            lead.stood_still = true;
+        }
         for event in std::mem::take(&mut self.servers[server].inbox) {
             match event {
                 // The thread that notices how much time has passed need not be the first to run.

@@ -118,6 +118,8 @@ struct Tracked {
     /// The server through which it came last.
     owner: Option<usize>,
     closing: bool,
+    /// Whether the leader took a write of it between standing still and asking the followers whom they heard.
+    unheard: bool,
 }
 
 struct Follower {
@@ -135,6 +137,8 @@ struct Lead {
     followers: BTreeMap<usize, Follower>,
     tracked: BTreeMap<i64, Tracked>,
     syncs: Vec<(usize, usize, u64, u64)>,
+    /// Whether it goes on after it stood still, and has not pinged since.
+    stood_still: bool,
 }
 
 enum Role {
@@ -171,8 +175,8 @@ pub enum Seen {
     DeletedThoughTold { session: i64, path: String },
     /// A session deleted a node of another session.
     DeletedForeign { session: i64, path: String },
-    /// A node is gone: with its session, or by a deletion.
-    Removed { czxid: i64, with_session: bool },
+    /// A node is gone: with its session, which may be one of [`Ensemble::unheard`], or by a deletion.
+    Removed { czxid: i64, with_session: bool, unheard: bool },
     /// Data that a lock guards were written, while the lowest contender for that lock was this one; by a transaction that
     /// checked this one of its contenders.
     Wrote {
@@ -215,6 +219,9 @@ pub struct Ensemble {
     /// Sessions that a client was told are over while they live: by a deposed leader that never heard of them, or
     /// before the end of one was committed.
     pub denied: BTreeSet<i64>,
+    /// Sessions that a leader ended of which it had taken writes while it had still to ask who was heard: see
+    /// docs/lock-protocol.md, section 2.
+    unheard: BTreeSet<i64>,
     /// What each lock guards.
     guards: BTreeMap<String, String>,
     calm: bool,
@@ -288,6 +295,7 @@ impl Ensemble {
             told: BTreeMap::new(),
             seen: Vec::new(),
             denied: BTreeSet::new(),
+            unheard: BTreeSet::new(),
             guards: BTreeMap::new(),
             calm: false,
         }

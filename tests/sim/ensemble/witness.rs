@@ -55,7 +55,8 @@ impl Ensemble {
             Txn::CloseSession => {
                 let locks = self.truth.ephemerals(logged.session).filter(|path| !is_companion(path));
                 let owned = locks.map(|path| self.truth.nodes[path].czxid);
-                self.seen.extend(owned.map(|czxid| Seen::Removed { czxid, with_session: true }));
+                let unheard = self.unheard.contains(&logged.session);
+                self.seen.extend(owned.map(|czxid| Seen::Removed { czxid, with_session: true, unheard }));
                 return;
             }
             Txn::Error(_) | Txn::CreateSession { .. } => return,
@@ -64,7 +65,11 @@ impl Ensemble {
             match change {
                 Change::Delete { path } if !is_companion(path) => {
                     if let Some(node) = self.truth.nodes.get(path) {
-                        self.seen.push(Seen::Removed { czxid: node.czxid, with_session: false });
+                        self.seen.push(Seen::Removed {
+                            czxid: node.czxid,
+                            with_session: false,
+                            unheard: false,
+                        });
                     }
                 }
                 Change::Set { path, data, .. } | Change::Create { path, data, .. } => {

@@ -47,6 +47,8 @@ struct Handle {
 struct Gone {
     at: Micros,
     with_session: bool,
+    /// The leader that ended its session had taken writes of it before it asked who was heard.
+    unheard: bool,
 }
 
 /// A hold in strict mode, by its token.

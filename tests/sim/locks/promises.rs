@@ -289,6 +289,7 @@ impl Locks {
         if has_admin(stage) || (strict && stage.plan.has(Fault::ForeignContender)) {
             return;
         }
+        let unheard = self.gone.get(&token.min(call.token)).is_some_and(|gone| gone.unheard);
         let long = call.believes_until - now;
         let pair = (token.min(call.token), token.max(call.token));
         let text = format!(
@@ -299,7 +300,7 @@ impl Locks {
         );
         if strict {
             stage.agenda.violate("M2s", text);
-        } else if persistent || !stage.plan.has(Fault::ExpireSession) {
+        } else if persistent || !(unheard || stage.plan.has(Fault::ExpireSession)) {
             stage.agenda.violate("M2", text);
         } else if self.overlaps.insert(pair) {
             stage.agenda.tell(|| format!("M2, excused by a server's clock: {text}"));
@@ -390,7 +391,7 @@ impl Locks {
     /// What M2 and M2s rest on, whether or not somebody is there to take the lock: in default mode nobody
     /// believes after its session has ended, in strict mode nobody for longer than a lease after its node is gone.
     fn node_outlives_belief(&self, stage: &mut Stage, token: i64) {
-        let Some(Gone { at, with_session }) = self.gone.get(&token).copied() else { return };
+        let Some(Gone { at, with_session, unheard }) = self.gone.get(&token).copied() else { return };
         let now = stage.agenda.now;
         let believer = self.calls.values().find(|call| call.token == token && call.believes(now));
         let Some(call) = believer else { return };
@@ -412,7 +413,7 @@ impl Locks {
                 }
             }
             None => {
-                if with_session && until > at + MS && !stage.plan.has(Fault::ExpireSession) {
+                if with_session && !unheard && until > at + MS && !stage.plan.has(Fault::ExpireSession) {
                     let what =
                         format!("token {token:x} is believed in until {until}, its session ended at {at}");
                     stage.agenda.violate("M2", what);
@@ -436,10 +437,10 @@ impl Locks {
                 let session = session_name(*session);
                 stage.agenda.violate("M2", format!("{session} deletes {path}, which is another's"));
             }
-            Seen::Removed { czxid, with_session } => {
+            &Seen::Removed { czxid, with_session, unheard } => {
                 let at = stage.agenda.now;
-                self.gone.insert(*czxid, Gone { at, with_session: *with_session });
-                self.node_outlives_belief(stage, *czxid);
+                self.gone.insert(czxid, Gone { at, with_session, unheard });
+                self.node_outlives_belief(stage, czxid);
             }
             Seen::Wrote { path, session, before, after, lowest, checked } => {
                 let Some(which) = super::GUARDED.iter().position(|guarded| guarded == path) else { return };
