@@ -138,6 +138,8 @@ impl Op {
         let phase = std::mem::replace(&mut *self.shared.lock(), Phase::Taken);
         drop(phase);
         drop(self.cancel.lock().unwrap_or_else(PoisonError::into_inner).take());
+        // Another thread may wait for it.
+        self.shared.changed.notify_waiters();
     }
 }
 
