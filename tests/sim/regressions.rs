@@ -56,11 +56,11 @@ impl Regression {
 
 pub const ALL: &[Regression] = &[
     found(
-        544_468,
-        Some(0),
+        63_629,
+        None,
         "a releaser of a dead persistent lock removed the companion that another one had made since",
         Mutant::CompanionByOldLook,
-        "M2",
+        "M5",
     ),
     found(
         1_003_779,
