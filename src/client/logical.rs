@@ -125,7 +125,8 @@ impl Logical {
         let mut session =
             Session::new(options.session_timeout, options.max_frame).with_max_silence(options.max_silence);
         if let Some(old) = &options.reattach {
-            session = session.reattach(old.session_id, old.password.clone(), old.last_zxid);
+            let first = rng.i32(1..i32::MAX / 2);
+            session = session.reattach(old.session_id, old.password.clone(), old.last_zxid, first);
         }
         Self {
             chroot: chroot.to_owned(),

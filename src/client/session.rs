@@ -149,12 +149,15 @@ impl Session {
         self
     }
 
-    /// A session that exists at the servers, to be attached to.
-    pub(crate) fn reattach(mut self, id: i64, password: Vec<u8>, last_zxid: i64) -> Self {
+    /// A session that exists at the servers, to be attached to. Requests of whoever had it before may still be on
+    /// their way, and a server knows a session's answers by the requests' numbers alone: so ours begin at `first`, which is
+    /// to be far from theirs.
+    pub(crate) fn reattach(mut self, id: i64, password: Vec<u8>, last_zxid: i64, first: i32) -> Self {
         self.id = id;
         self.password = password;
         self.last_zxid = last_zxid;
         self.told_zxid = last_zxid;
+        self.next_xid = first.max(1);
         self
     }
 

@@ -95,11 +95,15 @@ fn a_new_session_asks_with_zeros_and_a_reconnect_with_id_password_and_last_zxid(
 
 #[test]
 fn a_given_session_is_attached_to() {
-    let mut rig = Rig::with(Session::new(ms(6000), MAX_FRAME).reattach(SESSION, b"other".to_vec(), 5));
+    let mut rig = Rig::with(Session::new(ms(6000), MAX_FRAME).reattach(SESSION, b"other".to_vec(), 5, 70_000));
     let greeting = rig.connect(&handshake(SESSION, 6000));
     assert_eq!((greeting.session_id, greeting.last_zxid_seen), (SESSION, 5));
     assert_eq!(greeting.password, b"other");
     assert!(matches!(rig.events()[..], [Event::Up { new: false }]));
+    // Its requests are not taken for those of whoever had it before.
+    rig.send(1, &get("/a"));
+    rig.feed(&reply(70_000, 77, &data()));
+    assert!(matches!(rig.events()[..], [Event::Reply { tag: 1, result: Ok(_), .. }]));
 }
 
 #[test]
