@@ -84,6 +84,8 @@ pub enum Mutant {
     SequenceNotRefused,
     /// Writes on behalf of a holder without a check that it still holds.
     GuardWithoutCheck,
+    /// Deletes the node of a lock whose lease has run out without a look whose it is.
+    LostNodeByName,
     /// Strict mode: deletes its node by name after a transaction that said that it is gone.
     DeletesWhatIsGone,
     /// Persistent locks: looks for a creation that was not answered without making its companion first.
@@ -115,7 +117,7 @@ pub enum Mutant {
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 53] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -142,6 +144,7 @@ impl Mutant {
         Self::UnmarkedIsClean,
         Self::ParentAlwaysFirst,
         Self::DeletesWhatIsGone,
+        Self::LostNodeByName,
         Self::NoFence,
         Self::AnyCompanion,
         Self::CompanionByOldLook,

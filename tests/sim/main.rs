@@ -237,7 +237,7 @@ const ELSEWHERE: [Mutant; 1] = [Mutant::ParentAlwaysFirst];
 
 /// Those that take more schedules than there is time for each time; `ZKHELPER_MUTANT_SEEDS` tries them too, and
 /// `regressions.rs` has a seed for some.
-const RARE: [Mutant; 9] = [
+const RARE: [Mutant; 10] = [
     Mutant::DeletesByName,
     Mutant::NeighbourByName,
     Mutant::SyncProves,
@@ -247,6 +247,7 @@ const RARE: [Mutant; 9] = [
     Mutant::CompanionWithoutLock,
     Mutant::AnyPidNodeOfSession,
     Mutant::DeletesWhatIsGone,
+    Mutant::LostNodeByName,
 ];
 
 #[test]

@@ -70,6 +70,13 @@ pub const ALL: &[Regression] = &[
         "M2",
     ),
     found(
+        20_235_133,
+        None,
+        "the node of a lock whose lease had run out was another's by then, and deleted by its name",
+        Mutant::LostNodeByName,
+        "M2",
+    ),
+    found(
         697,
         None,
         "a term began whose lease had run out while the process was paused",

@@ -95,7 +95,8 @@ fn a_new_session_asks_with_zeros_and_a_reconnect_with_id_password_and_last_zxid(
 
 #[test]
 fn a_given_session_is_attached_to() {
-    let mut rig = Rig::with(Session::new(ms(6000), MAX_FRAME).reattach(SESSION, b"other".to_vec(), 5, 70_000));
+    let mut rig =
+        Rig::with(Session::new(ms(6000), MAX_FRAME).reattach(SESSION, b"other".to_vec(), 5, 70_000));
     let greeting = rig.connect(&handshake(SESSION, 6000));
     assert_eq!((greeting.session_id, greeting.last_zxid_seen), (SESSION, 5));
     assert_eq!(greeting.password, b"other");
