@@ -9,43 +9,46 @@ use crate::mutant::{Mutant, mutated};
 use crate::sync::Mutex as Locked;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::sync::watch;
+use std::sync::atomic::{AtomicU8, Ordering};
+use tokio::sync::Notify;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+/// How far a place's owner has come; the last two are for ever.
+mod stage {
     /// Its node is in the queue, or holds the lock.
-    Taken,
+    pub(super) const TAKEN: u8 = 0;
     /// It held, has stopped believing, and its node is being deleted.
-    Leaving,
+    pub(super) const LEAVING: u8 = 1;
     /// It held, and the deletion of its node was answered.
-    Left,
+    pub(super) const LEFT: u8 = 2;
     /// It went in any other way.
-    Gone,
+    pub(super) const GONE: u8 = 3;
 }
 
 /// All the places of one client, by the paths of their nodes.
 #[derive(Default)]
-pub(super) struct Seats(Locked<HashMap<String, Arc<Neighbour>>>);
+pub(super) struct Seats(Locked<HashMap<Arc<str>, Arc<Neighbour>>>);
 
-/// A place as others see it.
+/// A place as others see it. A channel would take several times the memory, for each of thousands.
 pub(super) struct Neighbour {
     pub(super) czxid: i64,
-    stage: watch::Sender<Stage>,
+    stage: AtomicU8,
+    changed: Notify,
 }
 
 /// One's own place, until this is dropped.
 pub(super) struct Seat {
     seats: Arc<Seats>,
-    path: String,
+    path: Arc<str>,
     own: Arc<Neighbour>,
 }
 
 impl Seats {
     /// Takes the place of a node that was created.
     pub(super) fn take(self: &Arc<Self>, path: &str, czxid: i64) -> Seat {
-        let own = Arc::new(Neighbour { czxid, stage: watch::Sender::new(Stage::Taken) });
-        self.0.lock().insert(path.to_owned(), Arc::clone(&own));
-        Seat { seats: Arc::clone(self), path: path.to_owned(), own }
+        let own = Neighbour { czxid, stage: AtomicU8::new(stage::TAKEN), changed: Notify::new() };
+        let (path, own) = (Arc::<str>::from(path), Arc::new(own));
+        self.0.lock().insert(Arc::clone(&path), Arc::clone(&own));
+        Seat { seats: Arc::clone(self), path, own }
     }
 
     /// The place of a node, if it is one of this client's.
@@ -55,28 +58,43 @@ impl Seats {
 }
 
 impl Neighbour {
+    fn stage(&self) -> u8 {
+        self.stage.load(Ordering::Acquire)
+    }
+
+    fn enter(&self, stage: u8) {
+        self.stage.store(stage, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
     /// Ends when it held the lock and its deletion was answered, with true; with false when it went in any other way.
     pub(super) async fn left(&self) -> bool {
-        let mut stage = self.stage.subscribe();
-        let end = stage.wait_for(|stage| matches!(stage, Stage::Left | Stage::Gone)).await;
-        end.is_ok_and(|stage| *stage == Stage::Left || mutated(Mutant::NeighbourGaveUp))
+        loop {
+            // Before the look: what changes from here on is heard of.
+            let changed = self.changed.notified();
+            match self.stage() {
+                stage::LEFT => return true,
+                stage::GONE => return mutated(Mutant::NeighbourGaveUp),
+                _ => changed.await,
+            }
+        }
     }
 
     /// Whether it is about to leave, or has left.
     pub(super) fn is_leaving(&self) -> bool {
-        matches!(*self.stage.borrow(), Stage::Leaving | Stage::Left)
+        matches!(self.stage(), stage::LEAVING | stage::LEFT)
     }
 }
 
 impl Seat {
     /// It held, does not believe any more, and its node is about to be deleted.
     pub(super) fn leaving(&self) {
-        self.own.stage.send_replace(Stage::Leaving);
+        self.own.enter(stage::LEAVING);
     }
 
     /// It held, and the deletion of its node was answered.
     pub(super) fn left(self) {
-        self.own.stage.send_replace(Stage::Left);
+        self.own.enter(stage::LEFT);
     }
 }
 
@@ -89,13 +107,10 @@ impl Drop for Seat {
                 all.remove(&self.path);
             }
         }
-        self.own.stage.send_if_modified(|stage| {
-            let is_news = *stage != Stage::Left;
-            if is_news {
-                *stage = Stage::Gone;
-            }
-            is_news
-        });
+        // Only its owner changes it.
+        if self.own.stage() != stage::LEFT {
+            self.own.enter(stage::GONE);
+        }
     }
 }
 
