@@ -14,7 +14,7 @@ use super::mutex::MutexOptions;
 use super::node::{LockNode, is_passing, step};
 use super::persistent;
 use super::revocation;
-use super::seat::Seats;
+use super::seat::{Entrance, Seats};
 use crate::client::{State, StateEvent};
 use crate::error::{Code, Error};
 use crate::mutant::{Mutant, mutated};
@@ -242,6 +242,8 @@ pub struct Keeper {
     state: Locked<Nodes>,
     /// The client's places in queues.
     pub(super) seats: Arc<Seats>,
+    /// Where places are taken.
+    pub(super) entrance: Entrance,
     /// Something is to be done before the keeper wakes by itself.
     urgent: Arc<Notify>,
     interval: Option<Duration>,

@@ -10,7 +10,7 @@ use crate::sync::Mutex as Locked;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// How far a place's owner has come; the last two are for ever.
 mod stage {
@@ -33,6 +33,32 @@ pub(super) struct Neighbour {
     pub(super) czxid: i64,
     stage: AtomicU8,
     changed: Notify,
+}
+
+/// How many take places at once. Getting into a queue takes twice the memory of waiting there, which leaves holes if thousands
+/// do it side by side; this many keep a connection busy.
+const ENTRANCE: usize = 64;
+
+/// Where those who are to get into a queue wait for those before them.
+pub(super) struct Entrance(Arc<Semaphore>);
+
+impl Default for Entrance {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(ENTRANCE)))
+    }
+}
+
+impl Entrance {
+    /// Ends when one may get into a queue, in the order in which this is called.
+    pub(super) async fn enter(&self) -> Option<OwnedSemaphorePermit> {
+        // It is never closed.
+        Arc::clone(&self.0).acquire_owned().await.ok()
+    }
+
+    /// The same without a wait.
+    pub(super) fn try_enter(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
+    }
 }
 
 /// One's own place, until this is dropped.
@@ -123,6 +149,18 @@ mod tests {
 
     fn now<T>(work: impl Future<Output = T>) -> Poll<T> {
         pin!(work).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn so_many_get_in_at_once_and_the_others_in_order() {
+        let entrance = Entrance::default();
+        let mut inside: Vec<_> = (0..ENTRANCE).map(|_| entrance.try_enter().expect("room")).collect();
+        assert!(entrance.try_enter().is_none());
+        let (mut first, mut second) = (Box::pin(entrance.enter()), Box::pin(entrance.enter()));
+        assert!(now(first.as_mut()).is_pending() && now(second.as_mut()).is_pending());
+        inside.pop();
+        assert!(entrance.try_enter().is_none(), "nobody goes before who waits");
+        assert!(now(second.as_mut()).is_pending() && now(first.as_mut()).is_ready());
     }
 
     #[test]

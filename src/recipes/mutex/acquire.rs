@@ -22,11 +22,11 @@ use crate::time::Time;
 use crate::zk::{Answer, BoxFuture, Reply, Zk};
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// How long an acquire that fails waits for its own node to be gone before it says so. The removal
 /// goes on behind it.
@@ -88,6 +88,8 @@ pub(super) struct Waiting {
     pub(super) patience: Patience,
     /// It is to see its steps to their end, and not to wait for anybody.
     pub(super) try_only: bool,
+    /// Until it waits for others than the server.
+    pub(super) entering: Option<OwnedSemaphorePermit>,
 }
 
 impl Waiting {
@@ -126,7 +128,7 @@ impl Inner {
         description: &str,
         try_only: bool,
     ) -> Result<Box<Held>> {
-        let mut waiting = Waiting { patience, try_only };
+        let mut waiting = Waiting { patience, try_only, entering: None };
         let turn = match Arc::clone(&self.turn).try_acquire_owned() {
             Ok(turn) => {
                 // An interrupt or a close that came before is heeded before anything is sent.
@@ -169,6 +171,12 @@ impl Inner {
         description: &str,
         session: i64,
     ) -> Result<(Keeping, Option<Box<Mark>>, Option<Seat>), Setback> {
+        // A try waits for nobody.
+        waiting.entering = self.keeper.entrance.try_enter();
+        if waiting.entering.is_none() && !waiting.try_only {
+            let enter = pin!(self.keeper.entrance.enter());
+            waiting.entering = waiting.patience.with(enter).await?;
+        }
         let mut entered = Box::pin(self.enter(waiting, description, session)).await?;
         // A persistent lock's owner may have another session by the time that it lets go.
         let ephemeral = self.options.persistent.is_none();
@@ -177,6 +185,7 @@ impl Inner {
         match Box::pin(self.wait_turn(waiting, &mut entered, &mut knowledge)).await {
             Ok(keeping) => Ok((keeping, knowledge.mark, seat)),
             Err(setback) => {
+                waiting.entering = None;
                 if mutated(Mutant::TimeoutLeavesNode) {
                     return Err(setback);
                 }

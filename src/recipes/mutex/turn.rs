@@ -110,18 +110,21 @@ impl Inner {
                     break since;
                 }
             } else if place.count == 1 {
+                waiting.entering = None;
                 let keeping = keeping.get_or_insert_with(|| self.keep(own, sent));
                 match Box::pin(self.wait_next(waiting, keeping, before, knowledge)).await? {
                     Turn::Ours(since) => break since,
                     Turn::Look => {}
                 }
             } else {
+                waiting.entering = None;
                 Box::pin(self.wait_for(waiting, own, before)).await?;
                 if mutated(Mutant::EventIsTurn) {
                     break self.zk.now();
                 }
             }
         };
+        waiting.entering = None;
         let keeping = keeping.unwrap_or_else(|| self.keep(own, sent));
         let gone = if mutated(Mutant::DelayFromOwnCreation) { sent } else { gone };
         Box::pin(self.wait_out(waiting, own, gone, knowledge)).await?;
@@ -350,6 +353,7 @@ impl Inner {
     ) -> Result<Option<(Keeping, Time)>, Setback> {
         let watch = self.watch_neighbour(waiting, own, before, neighbour, knowledge);
         let Some(mut eyes) = Box::pin(watch).await? else { return Ok(None) };
+        waiting.entering = None;
         let news = {
             let mut left = pin!(neighbour.left());
             poll_fn(|cx| {
@@ -410,6 +414,7 @@ impl Inner {
             (Err(error), _) if error.code() == Code::NO_NODE => return Err(Setback::Again),
             (_, Err(error)) if error.code() == Code::NO_NODE => return Ok(None),
             (Err(error), _) | (_, Err(error)) => {
+                waiting.entering = None;
                 Box::pin(self.wait_plainly(waiting, own, before, error)).await?;
                 return Ok(None);
             }
