@@ -117,7 +117,6 @@ impl Inner {
                     Turn::Look => {}
                 }
             } else {
-                waiting.entering = None;
                 Box::pin(self.wait_for(waiting, own, before)).await?;
                 if mutated(Mutant::EventIsTurn) {
                     break self.zk.now();
@@ -229,20 +228,22 @@ impl Inner {
         loop {
             // `get`, not `exists`: that would leave a watch at a node that is gone.
             let (read, watch) = self.zk.get_watch(&at, step(&self.zk, own.session));
-            match waiting.with(read).await? {
+            let read = Box::pin(waiting.with(read)).await?;
+            waiting.entering = None;
+            match read {
                 Ok(_) => {}
                 Err(error) if error.code() == Code::NO_NODE && mutated(Mutant::WaitsForGone) => {
                     waiting.with(std::future::pending::<()>()).await?;
                 }
                 Err(error) if error.code() == Code::NO_NODE => return Ok(()),
                 Err(error) if is_passing(&error) => {
-                    waiting.with(pause.rest(&self.zk)).await?;
+                    Box::pin(waiting.with(pause.rest(&self.zk))).await?;
                     continue;
                 }
                 // Its contents are not for us to read; its existence is.
                 Err(error) if error.code() == Code::NO_AUTH => {
                     let (exists, watch) = self.zk.exists_watch(&at, step(&self.zk, own.session));
-                    match waiting.with(exists).await? {
+                    match Box::pin(waiting.with(exists)).await? {
                         Ok(None) => return Ok(()),
                         Ok(Some(_)) => {
                             waiting.with(watch).await?;
@@ -414,7 +415,6 @@ impl Inner {
             (Err(error), _) if error.code() == Code::NO_NODE => return Err(Setback::Again),
             (_, Err(error)) if error.code() == Code::NO_NODE => return Ok(None),
             (Err(error), _) | (_, Err(error)) => {
-                waiting.entering = None;
                 Box::pin(self.wait_plainly(waiting, own, before, error)).await?;
                 return Ok(None);
             }
