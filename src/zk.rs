@@ -3,7 +3,9 @@
 use crate::client::{StateEvent, WhileSuspended};
 use crate::error::{Code, Error, Result};
 use crate::path;
-use crate::proto::{Acl, CreateMode, EventType, MultiOp, MultiResult, Request, Response, Stat, WatchMode};
+use crate::proto::{
+    Acl, CreateMode, EventType, MultiOp, MultiResult, Names, Request, Response, Stat, WatchMode,
+};
 use crate::time::Time;
 use std::future::Future;
 use std::pin::Pin;
@@ -375,6 +377,15 @@ impl dyn Zk {
         children(self.submit(Request::GetChildren2 { path: path.to_owned(), watch: false }, options))
     }
 
+    /// The same, without a string for each name.
+    pub fn names(
+        &self,
+        path: &str,
+        options: OpOptions,
+    ) -> impl Future<Output = Result<(Names, Stat)>> + use<> {
+        names(self.submit(Request::GetChildren2 { path: path.to_owned(), watch: false }, options))
+    }
+
     /// The same, with a watch for a child that is created or deleted.
     pub fn children_watch(
         &self,
@@ -585,7 +596,7 @@ async fn stat_or_none(reply: Reply) -> Result<Option<Stat>> {
     }
 }
 
-async fn data(reply: Reply) -> Result<(Vec<u8>, Stat)> {
+pub(crate) async fn data(reply: Reply) -> Result<(Vec<u8>, Stat)> {
     match reply.await?.response {
         Response::Data { data, stat } => Ok((data, stat)),
         _ => Err(unexpected("get")),
@@ -593,6 +604,10 @@ async fn data(reply: Reply) -> Result<(Vec<u8>, Stat)> {
 }
 
 async fn children(reply: Reply) -> Result<(Vec<String>, Stat)> {
+    names(reply).await.map(|(names, stat)| (names.to_vec(), stat))
+}
+
+pub(crate) async fn names(reply: Reply) -> Result<(Names, Stat)> {
     match reply.await?.response {
         Response::Children2 { children, stat } => Ok((children, stat)),
         _ => Err(unexpected("children")),

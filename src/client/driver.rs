@@ -70,6 +70,9 @@ type Dialling = Pin<Box<dyn Future<Output = io::Result<Dialled>> + Send>>;
 
 /// How much is read at once.
 const READ_SIZE: usize = 64 * 1024;
+/// How many reads follow each other before those who wait for the answers are heard. Long lists that nobody has looked at
+/// yet take memory.
+const READS: usize = 4;
 
 /// One client's IO, as a task on the IO thread. It ends when the client is over.
 pub(super) struct Driver {
@@ -131,7 +134,7 @@ impl Driver {
                 logical.transport_lost(now, &format!("{error}{perhaps}"));
             });
         };
-        loop {
+        for reads in 1.. {
             let mut read = ReadBuf::new(&mut self.buffer);
             match Pin::new(&mut *transport).poll_read(cx, &mut read) {
                 Poll::Pending => break,
@@ -141,6 +144,11 @@ impl Driver {
                 }
                 Poll::Ready(Ok(())) => {
                     self.client.with(|logical, now| logical.received(now, read.filled()));
+                    if reads == READS {
+                        // Behind them.
+                        cx.waker().wake_by_ref();
+                        break;
+                    }
                 }
                 Poll::Ready(Err(error)) => {
                     lost(&error);

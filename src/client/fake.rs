@@ -6,8 +6,8 @@ use super::options::Options;
 use super::state::StateEvent;
 use crate::error::{Error, Result};
 use crate::proto::{
-    ConnectRequest, ConnectResponse, EventType, FrameReader, KeeperState, Reader, ReplyHeader, Request,
-    RequestHeader, Response, Stat, WatcherEvent, Writer, xid,
+    ConnectRequest, ConnectResponse, EventType, FrameReader, KeeperState, Names, Reader, ReplyHeader,
+    Request, RequestHeader, Response, Stat, WatcherEvent, Writer, xid,
 };
 use crate::time::Time;
 use crate::zk::{Answer, OpOptions, Reply, WatchEvent};
@@ -353,5 +353,5 @@ pub(super) fn data() -> Response {
 }
 
 pub(super) fn children() -> Response {
-    Response::Children2 { children: Vec::new(), stat: Stat::default() }
+    Response::Children2 { children: Names::default(), stat: Stat::default() }
 }

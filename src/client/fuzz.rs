@@ -56,7 +56,7 @@ fn honest(rng: &mut Rng, request: &Request) -> Response {
         Request::GetData { .. } => Response::Data { data: vec![1; rng.usize(..50)], stat: Stat::default() },
         Request::Exists { .. } | Request::SetData { .. } => stat(),
         Request::GetChildren2 { .. } => {
-            Response::Children2 { children: vec!["c".to_owned()], stat: Stat::default() }
+            Response::Children2 { children: ["c"].iter().collect(), stat: Stat::default() }
         }
         Request::AddWatch { .. } => Response::Code(0),
         Request::Multi(_) => Response::Multi(vec![MultiResult::Check, MultiResult::Error(-101)]),

@@ -77,7 +77,7 @@ use std::task::Waker;
 use std::time::Duration;
 use tls::Connector;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// A connection to ZooKeeper: one session at a time, a new one after each that is lost.
 ///
@@ -274,15 +274,16 @@ impl Withdraw for Inner {
 struct Registration {
     inner: Weak<Inner>,
     path: String,
-    id: std::sync::OnceLock<u64>,
+    /// None where the request was refused.
+    id: Option<u64>,
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        if let (Some(inner), Some(id)) = (self.inner.upgrade(), self.id.get())
+        if let (Some(inner), Some(id)) = (self.inner.upgrade(), self.id)
             && inner.at_home().is_ok()
         {
-            inner.with_driver(|logical, now| logical.unwatch(now, &self.path, *id));
+            inner.with_driver(|logical, now| logical.unwatch(now, &self.path, id));
         }
     }
 }
@@ -294,7 +295,7 @@ impl Inner {
             Some(path) => format!("{}{path}", self.chroot),
             None => String::new(),
         };
-        Registration { inner: self.me.clone(), path, id: std::sync::OnceLock::new() }
+        Registration { inner: self.me.clone(), path, id: None }
     }
 }
 
@@ -304,13 +305,11 @@ impl Zk for Shared {
     }
 
     fn submit_watch(&self, request: Request, options: OpOptions) -> (Reply, Watch) {
-        let registration = Arc::new(self.inner.registration(request.path()));
-        let (sink, watch) = Watch::channel(Some(Box::new(Arc::clone(&registration))));
+        let mut registration = Box::new(self.inner.registration(request.path()));
+        let (sink, event) = oneshot::channel();
         let (reply, tag) = self.inner.take(request, options, Some(NewWatch::Once(sink)));
-        if let Some(tag) = tag {
-            let _ = registration.id.set(tag);
-        }
-        (reply, watch)
+        registration.id = tag;
+        (reply, Watch::over(event, Some(registration)))
     }
 
     fn session(&self) -> SessionView {
@@ -551,12 +550,10 @@ impl Client {
     ) -> impl Future<Output = Result<WatchStream>> + Send + use<> {
         let submitted = self.inner().map(|inner| {
             let (sink, events) = mpsc::unbounded_channel();
-            let registration = inner.registration(Some(path));
+            let mut registration = inner.registration(Some(path));
             let request = <dyn Zk>::add_watch_request(path, mode);
             let (reply, tag) = inner.take(request, OpOptions::default(), Some(NewWatch::Stream(sink)));
-            if let Some(tag) = tag {
-                let _ = registration.id.set(tag);
-            }
+            registration.id = tag;
             (reply, WatchStream { events, _registration: registration })
         });
         async move {
@@ -709,8 +706,8 @@ mod tests {
         assert_eq!(client.credentials().session_id, 0);
         let (_sender, reply): (ReplySender, _) = Reply::channel();
         drop(reply.withdrawn_by(inner.clone(), 1));
-        let registration = inner.registration(Some("/"));
-        registration.id.set(1).expect("unset");
+        let mut registration = inner.registration(Some("/"));
+        registration.id = Some(1);
         drop(registration);
         drop(client);
     }

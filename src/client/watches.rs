@@ -11,6 +11,9 @@ const MAX_FRAME: usize = 128 * 1024;
 /// What a `setWatches` frame holds besides its paths: header, zxid and the lengths of five lists.
 const REARM_OVERHEAD: usize = 36;
 
+/// Up to so many watches on one path take no more room than they need.
+const FEW: usize = 4;
+
 /// What a watch waits for, as `setWatches` tells them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
@@ -116,7 +119,12 @@ impl Watches {
             self.recursive += 1;
             self.mixed = true;
         }
-        self.paths.entry(path.to_owned()).or_default().push(Entry { id, kind, sink });
+        let entries = self.paths.entry(path.to_owned()).or_default();
+        if entries.len() < FEW {
+            // Mostly there is one for each path, or two; room for four would be made otherwise.
+            entries.reserve_exact(1);
+        }
+        entries.push(Entry { id, kind, sink });
     }
 
     /// Removes a watch, and says what kind it was if the server should forget it too.

@@ -35,11 +35,11 @@ impl Machine {
             }
             Request::GetChildren { path, watch } => {
                 let (children, _) = self.children(connection, &path, watch)?;
-                Ok(Response::Children { children })
+                Ok(Response::Children { children: children.iter().collect() })
             }
             Request::GetChildren2 { path, watch } => {
                 let (children, stat) = self.children(connection, &path, watch)?;
-                Ok(Response::Children2 { children, stat })
+                Ok(Response::Children2 { children: children.iter().collect(), stat })
             }
             Request::GetAcl { path } => {
                 let node = self.readable(connection, &path, permissions::READ | permissions::ADMIN)?;

@@ -12,7 +12,7 @@ use super::watch::{
 };
 use crate::client::lease::Weight;
 use crate::error::{Code, Error, Result};
-use crate::proto::{Acl, EventType, MultiOp, MultiResult, Request, Response, Stat};
+use crate::proto::{Acl, EventType, MultiOp, MultiResult, Names, Request, Response, Stat};
 use crate::sync::Mutex;
 use crate::time::Time;
 use crate::zk::{Answer, ReplySender, WatchEvent, WatchEventKind};
@@ -439,8 +439,8 @@ pub unsafe extern "C" fn zkh_call_children(
         // SAFETY: null, or what the caller leaves alone meanwhile.
         let (names, stat) = unsafe { (list(names, count, "names")?, needed(stat)?) };
         // SAFETY: null, or texts that the caller leaves alone meanwhile.
-        let owned = |name: &*const c_char| Ok(unsafe { text(*name, "name") }?.to_owned());
-        let children = names.iter().map(owned).collect::<Result<Vec<_>>>()?;
+        let name = |name: &*const c_char| unsafe { text(*name, "name") };
+        let children = names.iter().map(name).collect::<Result<Names>>()?;
         Ok(Ok(match call.request {
             Request::GetChildren { .. } => Response::Children { children },
             _ => Response::Children2 { children, stat },

@@ -6,7 +6,7 @@ use super::error::{c_text, zkh_error};
 use super::op::Completion;
 use super::stat::zkh_stat;
 use crate::error::{Code, Result};
-use crate::proto::{Acl, ClientInfo, MultiResult, Response, Stat};
+use crate::proto::{Acl, ClientInfo, MultiResult, Names, Response, Stat};
 use std::ffi::{CString, c_char, c_void};
 
 /// What an operation answered: which of the parts below it has is said at the operation. It is not changed
@@ -97,9 +97,16 @@ impl zkh_result {
     }
 
     /// A list of names or paths, in this order.
-    pub(super) fn of_names(names: &[String], stat: Option<Stat>) -> Self {
-        let names = names.iter().map(|name| c_text(name)).collect();
+    pub(super) fn of_names(names: &[impl AsRef<str>], stat: Option<Stat>) -> Self {
+        let names = names.iter().map(|name| c_text(name.as_ref())).collect();
         Self { stat, list: List::Names(names), ..Self::default() }
+    }
+
+    /// The names of children, in order.
+    fn of_children(children: &Names, stat: Option<Stat>) -> Self {
+        let mut names: Vec<_> = children.iter().collect();
+        names.sort_unstable();
+        Self::of_names(&names, stat)
     }
 
     /// With what is missing because it may not be listed.
@@ -152,13 +159,11 @@ impl zkh_result {
             Response::Stat(stat) => Self::of_stat(Some(stat)),
             Response::Data { data, stat } => Self::of_data(data, Some(stat)),
             Response::Acl { acl, stat } => Self::of_acl(&acl, stat),
-            Response::Children { mut children } | Response::Ephemerals(mut children) => {
-                children.sort_unstable();
-                Self::of_names(&children, None)
-            }
-            Response::Children2 { mut children, stat } => {
-                children.sort_unstable();
-                Self::of_names(&children, Some(stat))
+            Response::Children { children } => Self::of_children(&children, None),
+            Response::Children2 { children, stat } => Self::of_children(&children, Some(stat)),
+            Response::Ephemerals(mut paths) => {
+                paths.sort_unstable();
+                Self::of_names(&paths, None)
             }
             Response::Identities(list) => Self::of_identities(&list),
             Response::Multi(results) => Self::of_multi(results),

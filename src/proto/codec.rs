@@ -1,5 +1,6 @@
 //! Jute, ZooKeeper's serialisation: big-endian integers, length-prefixed strings, buffers and vectors.
 
+use super::names::Names;
 use std::fmt;
 
 /// Why bytes could not be read as a record.
@@ -91,13 +92,24 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A UTF-8 string, borrowed.
+    fn text(&mut self, field: &'static str) -> Result<&'a str, DecodeError> {
+        let bytes = self.bytes(field)?;
+        std::str::from_utf8(bytes).map_err(|_| DecodeError { field, problem: "not UTF-8" })
+    }
+
     /// A UTF-8 string.
     pub fn string(&mut self, field: &'static str) -> Result<String, DecodeError> {
-        let bytes = self.bytes(field)?;
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(text.to_owned()),
-            Err(_) => Err(DecodeError { field, problem: "not UTF-8" }),
+        self.text(field).map(str::to_owned)
+    }
+
+    /// The count of a vector whose elements take at least `min_size` bytes each, which bounds what is allocated.
+    fn count(&mut self, field: &'static str, min_size: usize) -> Result<usize, DecodeError> {
+        let len = self.len(field)?;
+        if len > self.remaining() / min_size.max(1) {
+            return Err(DecodeError { field, problem: "more elements than the record can hold" });
         }
+        Ok(len)
     }
 
     /// A vector whose elements take at least `min_size` bytes each, which bounds what is allocated.
@@ -107,10 +119,7 @@ impl<'a> Reader<'a> {
         min_size: usize,
         mut element: impl FnMut(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<Vec<T>, DecodeError> {
-        let len = self.len(field)?;
-        if len > self.remaining() / min_size.max(1) {
-            return Err(DecodeError { field, problem: "more elements than the record can hold" });
-        }
+        let len = self.count(field, min_size)?;
         let mut items = Vec::with_capacity(len);
         for _ in 0..len {
             items.push(element(self)?);
@@ -121,6 +130,16 @@ impl<'a> Reader<'a> {
     /// A vector of strings.
     pub fn strings(&mut self, field: &'static str) -> Result<Vec<String>, DecodeError> {
         self.vector(field, 4, |r| r.string(field))
+    }
+
+    /// The same in one piece.
+    pub fn names(&mut self, field: &'static str) -> Result<Names, DecodeError> {
+        let len = self.count(field, 4)?;
+        let mut names = Names::with_capacity(len, self.remaining() - 4 * len);
+        for _ in 0..len {
+            names.push(self.text(field)?);
+        }
+        Ok(names)
     }
 }
 
@@ -198,6 +217,12 @@ impl Writer {
     /// A vector of strings.
     pub fn strings<S: AsRef<str>>(&mut self, items: &[S]) {
         self.vector(items, |w, s| w.string(s.as_ref()));
+    }
+
+    /// The same of what is in one piece.
+    pub fn names(&mut self, names: &Names) {
+        self.len_prefix(names.len());
+        names.iter().for_each(|name| self.string(name));
     }
 
     /// Writes one whole frame: the length, then what `body` writes.

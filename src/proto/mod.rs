@@ -16,6 +16,7 @@
 mod codec;
 mod frame;
 mod multi;
+mod names;
 mod records;
 mod request;
 mod response;
@@ -23,6 +24,7 @@ mod response;
 pub use codec::{DecodeError, Reader, Writer};
 pub use frame::{FrameError, FrameReader, HEADER_LEN};
 pub use multi::{MultiOp, MultiResult};
+pub use names::Names;
 pub use records::{
     Acl, ClientInfo, ConnectRequest, ConnectResponse, CreateMode, EventType, KeeperState, ReplyHeader,
     RequestHeader, Stat, WatchMode, WatcherEvent, WatcherType, permissions,

@@ -2,6 +2,7 @@
 
 use super::codec::{DecodeError, Reader, Writer};
 use super::multi::MultiResult;
+use super::names::Names;
 use super::records::{Acl, ClientInfo, Stat};
 use super::request::op_code;
 
@@ -28,10 +29,10 @@ pub enum Response {
         stat: Stat,
     },
     Children {
-        children: Vec<String>,
+        children: Names,
     },
     Children2 {
-        children: Vec<String>,
+        children: Names,
         stat: Stat,
     },
     Path(String),
@@ -62,9 +63,10 @@ impl Response {
                 w.vector(acl, |w, a| a.encode(w));
                 stat.encode(w);
             }
-            Self::Children { children } | Self::Ephemerals(children) => w.strings(children),
+            Self::Children { children } => w.names(children),
+            Self::Ephemerals(paths) => w.strings(paths),
             Self::Children2 { children, stat } => {
-                w.strings(children);
+                w.names(children);
                 stat.encode(w);
             }
             Self::Multi(results) => MultiResult::encode_all(results, w),
@@ -88,9 +90,9 @@ impl Response {
             op_code::GET_ACL => {
                 Self::Acl { acl: r.vector("acl", Acl::MIN_LEN, Acl::decode)?, stat: Stat::decode(&mut r)? }
             }
-            op_code::GET_CHILDREN => Self::Children { children: r.strings("children")? },
+            op_code::GET_CHILDREN => Self::Children { children: r.names("children")? },
             op_code::GET_CHILDREN2 => {
-                Self::Children2 { children: r.strings("children")?, stat: Stat::decode(&mut r)? }
+                Self::Children2 { children: r.names("children")?, stat: Stat::decode(&mut r)? }
             }
             op_code::SYNC => Self::Path(r.string("path")?),
             op_code::MULTI | op_code::MULTI_READ => Self::Multi(MultiResult::decode_all(&mut r)?),

@@ -1,6 +1,8 @@
 //! Who contends for a lock: the children of its path whose names end in a sequence number.
 
 use crate::mutant::{Mutant, mutated};
+use crate::proto::Names;
+use std::cmp::Ordering;
 
 /// What goes before the sequence number in the names of this library's lock nodes, of the old Go
 /// package's, of Curator's and of go-zookeeper's.
@@ -39,18 +41,61 @@ fn number(text: &str) -> Option<i32> {
     text.parse().ok()
 }
 
-/// The contenders among a path's children, lowest first. Other children neither block nor break a lock.
-pub fn contenders(children: Vec<String>, extra: &[String]) -> Vec<Contender> {
-    let mut found: Vec<_> = children
-        .into_iter()
-        .filter_map(|name| sequence(&name, extra).map(|sequence| Contender { sequence, name }))
-        .collect();
+/// The contenders among a path's children, in their order there, by number and name. Other children neither
+/// block nor break a lock.
+fn among<'a>(children: &'a Names, extra: &[String]) -> impl Iterator<Item = (i32, &'a str)> {
+    children.iter().filter_map(|name| Some((sequence(name, extra)?, name)))
+}
+
+/// The order of service.
+fn order(one: &(i32, &str), other: &(i32, &str)) -> Ordering {
     if mutated(Mutant::NameOrder) {
-        found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        return found;
+        return one.1.cmp(other.1);
     }
-    found.sort_unstable_by(|a, b| (a.sequence, &a.name).cmp(&(b.sequence, &b.name)));
-    found
+    one.cmp(other)
+}
+
+/// Whether anybody contends.
+pub(super) fn is_any(children: &Names, extra: &[String]) -> bool {
+    among(children, extra).next().is_some()
+}
+
+/// The contenders among a path's children, lowest first.
+pub(super) fn contenders(children: &Names, extra: &[String]) -> Vec<Contender> {
+    let mut found: Vec<_> = among(children, extra).collect();
+    found.sort_unstable_by(order);
+    found.into_iter().map(|(sequence, name)| Contender { sequence, name: name.to_owned() }).collect()
+}
+
+/// Who is before a contender.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Who is right before it, if anybody is.
+    pub(super) before: Option<Contender>,
+    /// The numbers of all who are before it, lowest first.
+    pub(super) numbers: Vec<i32>,
+}
+
+/// The place of the child of this name; `None` if it is not there. It takes no memory for each name but its number:
+/// ten thousand that wait on one path each look for theirs.
+pub(super) fn place(children: &Names, own: &str, extra: &[String]) -> Option<Place> {
+    let own = (sequence(own, extra)?, own);
+    let mut is_there = false;
+    let mut before: Option<(i32, &str)> = None;
+    let mut numbers = Vec::with_capacity(children.len());
+    for other in among(children, extra) {
+        match order(&other, &own) {
+            Ordering::Less => {
+                numbers.push(other.0);
+                before = before.filter(|known| order(known, &other).is_gt()).or(Some(other));
+            }
+            Ordering::Equal => is_there = true,
+            Ordering::Greater => {}
+        }
+    }
+    numbers.sort_unstable();
+    let before = before.map(|(sequence, name)| Contender { sequence, name: name.to_owned() });
+    is_there.then_some(Place { before, numbers })
 }
 
 #[cfg(test)]
@@ -83,8 +128,24 @@ mod tests {
     fn order_is_by_number_and_foreign_children_are_left_out() {
         let names =
             ["zz-lock-0000000001", "lock-0000000010", "config", "_c_9-lock-0000000009", "lock--000000001"];
-        let order: Vec<_> =
-            contenders(names.map(str::to_owned).to_vec(), &[]).into_iter().map(|c| c.sequence).collect();
-        assert_eq!(order, [-1, 1, 9, 10]);
+        let names: Names = names.iter().collect();
+        let all = contenders(&names, &[]);
+        assert_eq!(all.iter().map(|c| c.sequence).collect::<Vec<_>>(), [-1, 1, 9, 10]);
+        for (at, own) in all.iter().enumerate() {
+            let before = at.checked_sub(1).map(|before| all[before].clone());
+            let numbers = all[..at].iter().map(|c| c.sequence).collect();
+            assert_eq!(place(&names, &own.name, &[]), Some(Place { before, numbers }), "{own:?}");
+        }
+        for absent in ["config", "lock-0000000003", "_c_8-lock-0000000009"] {
+            assert_eq!(place(&names, absent, &[]), None);
+        }
+    }
+
+    #[test]
+    fn where_numbers_repeat_the_name_decides() {
+        let names: Names = ["b-lock-0000000001", "a-lock-0000000001"].iter().collect();
+        let before = Contender { sequence: 1, name: "a-lock-0000000001".to_owned() };
+        let place = place(&names, "b-lock-0000000001", &[]);
+        assert_eq!(place, Some(Place { before: Some(before), numbers: vec![1] }));
     }
 }

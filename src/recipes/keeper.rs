@@ -10,10 +10,11 @@
 //! A persistent lock outlives its session: what is kept are its node and its companion (`persistent.rs`), which
 //! is made again on the next session, and only renewals of both count.
 
+use super::mutex::MutexOptions;
 use super::node::{LockNode, is_passing, step};
 use super::persistent;
 use super::revocation;
-use super::seat::Seats;
+use super::seat::{Entrance, Seats};
 use crate::client::{State, StateEvent};
 use crate::error::{Code, Error};
 use crate::mutant::{Mutant, mutated};
@@ -23,7 +24,7 @@ use crate::time::Time;
 use crate::zk::{BoxFuture, Watch, WatchEventKind, Zk};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
@@ -236,8 +237,7 @@ impl Kept {
     }
 
     /// What it holds was read: somebody may have asked for it there.
-    fn read(&self, data: &[u8]) {
-        let asked = revocation::asked(data);
+    fn read(&self, asked: Option<String>) {
         let mut fate = self.fate.lock();
         if asked != fate.asked {
             fate.asked = asked;
@@ -283,8 +283,12 @@ pub struct Keeper {
     state: Locked<Nodes>,
     /// The client's places in queues.
     pub(super) seats: Arc<Seats>,
+    /// Where places are taken.
+    pub(super) entrance: Entrance,
     bell: Arc<Bell>,
     interval: Option<Duration>,
+    /// What the last lock was made with.
+    options: Locked<Weak<MutexOptions>>,
     /// Whether the client is about to end its session.
     closing: watch::Sender<bool>,
     /// How much is under way that has to end before the session does.
@@ -338,6 +342,16 @@ impl Keeper {
     /// the shortest lease.
     pub fn new(interval: Option<Duration>) -> Self {
         Self { interval, ..Self::default() }
+    }
+
+    /// The same options for locks that are made alike: there may be thousands, one after the other.
+    pub(super) fn share(&self, options: MutexOptions) -> Arc<MutexOptions> {
+        let mut last = self.options.lock();
+        last.upgrade().filter(|known| **known == options).unwrap_or_else(|| {
+            let new = Arc::new(options);
+            *last = Arc::downgrade(&new);
+            new
+        })
     }
 
     /// Keeps a node whose creation was sent at `renewed`.
@@ -420,9 +434,16 @@ impl Keeper {
         self.closing.subscribe()
     }
 
-    /// The node was read as ours on this connection, holding this, with this watch armed.
-    pub(super) fn watched(self: &Arc<Self>, kept: &Arc<Kept>, connection: u64, data: &[u8], watch: Watch) {
-        kept.read(data);
+    /// The node was read as ours on this connection, with this watch armed; `asked` is why somebody asks for it, by what it
+    /// holds.
+    pub(super) fn watched(
+        self: &Arc<Self>,
+        kept: &Arc<Kept>,
+        connection: u64,
+        asked: Option<String>,
+        watch: Watch,
+    ) {
+        kept.read(asked);
         {
             let mut fate = kept.fate.lock();
             fate.watched_on = Some(connection);
@@ -620,7 +641,7 @@ impl Keeper {
             match read.await {
                 Ok(answer) => match answer.response {
                     Response::Data { data, stat } if stat.czxid == kept.node.czxid => {
-                        self.watched(kept, answer.connection, &data, watch);
+                        self.watched(kept, answer.connection, revocation::asked(&data), watch);
                     }
                     _ => kept.lose(Loss::NodeDeleted),
                 },

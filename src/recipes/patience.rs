@@ -1,13 +1,44 @@
 //! How long an acquire goes on: until its deadline, a cancel, an interrupt, or the end of its handle.
 
 use crate::error::{Code, Error, Result};
+use crate::mutant::{Mutant, mutated};
 use crate::time::Time;
 use crate::zk::{BoxFuture, Zk};
 use std::future::{Future, pending, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use tokio::sync::{Notify, oneshot, watch};
+
+/// What ends the waits of a handle from outside. A [`watch`] would take ten times the memory, for each of thousands.
+#[derive(Default)]
+pub(super) struct Bell {
+    closed: AtomicBool,
+    /// Keeps one interrupt until a wait takes it; tells all at once that it was closed.
+    rung: Notify,
+}
+
+impl Bell {
+    /// Ends one wait: that which began first, or the next one that begins.
+    pub(super) fn interrupt(&self) {
+        if mutated(Mutant::LostInterrupt) {
+            self.rung.notify_waiters();
+            return;
+        }
+        self.rung.notify_one();
+    }
+
+    /// Ends all waits, now and later.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.rung.notify_waiters();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+}
 
 pub(super) struct Patience {
     /// Made once for all the waits of an acquire, which register with nobody anew.
@@ -16,47 +47,50 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// `cancel` fires, or loses its other end, when nobody waits for the outcome any more; `interrupt` keeps one
-    /// interrupt until a wait takes it; `closing` is the client's, where something has to be cleaned up before its session
-    /// ends.
+    /// `cancel` fires, or loses its other end, when nobody waits for the outcome any more; `closing` is the client's, where
+    /// something has to be cleaned up before its session ends.
     pub(super) fn new(
         zk: &Arc<dyn Zk>,
         deadline: Option<Time>,
-        cancel: oneshot::Receiver<()>,
-        interrupt: Arc<Notify>,
-        mut closed: watch::Receiver<bool>,
+        mut cancel: oneshot::Receiver<()>,
+        bell: Arc<Bell>,
         closing: Option<watch::Receiver<bool>>,
     ) -> Self {
-        let timeout = deadline.map(|at| zk.sleep_until(at));
-        let timeout = async move {
-            match timeout {
-                Some(timeout) => timeout.await,
-                None => pending().await,
-            }
-        };
-        let closing = async move {
-            let is_closing = match closing {
-                Some(mut closing) => closing.wait_for(|closing| *closing).await.is_ok(),
-                None => false,
-            };
-            if !is_closing {
-                pending::<()>().await;
-            }
-        };
+        let mut timeout = deadline.map(|at| zk.sleep_until(at));
+        let mut closing: Option<BoxFuture<()>> = closing.map(|mut closing| -> BoxFuture<()> {
+            Box::pin(async move {
+                if closing.wait_for(|closing| *closing).await.is_err() {
+                    pending::<()>().await;
+                }
+            })
+        });
         let ends = Box::pin(async move {
-            tokio::select! {
-                biased;
-                _ = closed.wait_for(|closed| *closed) => Code::CLOSED.into(),
-                () = closing => Code::CLOSED.into(),
-                _ = cancel => Code::CANCELLED.into(),
-                () = interrupt.notified() => Code::INTERRUPTED.into(),
-                () = timeout => Code::TIMEOUT.into(),
-            }
+            let mut rung = pin!(bell.rung.notified());
+            let has_come = |end: &mut Option<BoxFuture<()>>, cx: &mut Context<'_>| {
+                end.as_mut().is_some_and(|end| end.as_mut().poll(cx).is_ready())
+            };
+            poll_fn(|cx| {
+                let code = if bell.is_closed() || has_come(&mut closing, cx) {
+                    Code::CLOSED
+                } else if Pin::new(&mut cancel).poll(cx).is_ready() {
+                    Code::CANCELLED
+                } else if rung.as_mut().poll(cx).is_ready() {
+                    // It may have been closed since the look at it.
+                    if bell.is_closed() { Code::CLOSED } else { Code::INTERRUPTED }
+                } else if has_come(&mut timeout, cx) {
+                    Code::TIMEOUT
+                } else {
+                    return Poll::Pending;
+                };
+                Poll::Ready(code.into())
+            })
+            .await
         });
         Self { ends, over: None }
     }
 
-    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+    /// Whether it is over, with the reason as an error; if not, `cx` is told when it is.
+    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         if let Some(error) = &self.over {
             return Poll::Ready(error.clone());
         }

@@ -15,7 +15,7 @@ use super::contender::{LAST_SEQUENCE, LOCK_PREFIX};
 use super::contents;
 use super::keeper::Loss;
 use super::node::{self, LockNode, Pause, Removal, is_passing, step};
-use super::patience::Patience;
+use super::patience::{Bell, Patience};
 use crate::acl;
 use crate::client::Client;
 use crate::error::{Code, Error, Result};
@@ -31,7 +31,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// How long a wait that fails stays until its own node is gone. The removal goes on behind it.
 const CLEAN_UP_WAIT: Duration = Duration::from_secs(2);
@@ -88,9 +88,7 @@ struct Inner {
     /// One at a time within this handle, in order of arrival.
     turn: Arc<Semaphore>,
     held: Locked<Option<Held>>,
-    /// Keeps one interrupt until a wait takes it.
-    interrupt: Arc<Notify>,
-    closed: watch::Sender<bool>,
+    bell: Arc<Bell>,
 }
 
 struct Held {
@@ -109,10 +107,9 @@ impl QueueLock {
         let context = |error: Error| error.during("queue lock", Some(queue));
         path::validate(queue).map_err(context)?;
         options.validate().map_err(context)?;
-        let (turn, interrupt) = (Arc::new(Semaphore::new(1)), Arc::new(Notify::new()));
-        let (held, closed) = (Locked::new(None), watch::Sender::new(false));
-        let queue = queue.to_owned();
-        Ok(Self { inner: Arc::new(Inner { zk, queue, options, turn, held, interrupt, closed }) })
+        let (turn, bell) = (Arc::new(Semaphore::new(1)), Arc::default());
+        let (queue, held) = (queue.to_owned(), Locked::new(None));
+        Ok(Self { inner: Arc::new(Inner { zk, queue, options, turn, held, bell }) })
     }
 
     /// The queue.
@@ -179,8 +176,7 @@ impl QueueLock {
         let (cancel, cancelled) = oneshot::channel();
         let (done, outcome) = oneshot::channel();
         let deadline = timeout.map(|timeout| inner.zk.now() + timeout);
-        let (interrupt, closed) = (Arc::clone(&inner.interrupt), inner.closed.subscribe());
-        let patience = Patience::new(&inner.zk, deadline, cancelled, interrupt, closed, None);
+        let patience = Patience::new(&inner.zk, deadline, cancelled, Arc::clone(&inner.bell), None);
         let try_only = timeout.is_some_and(|timeout| timeout.is_zero());
         let work = work(inner, Waiting { patience, try_only });
         self.inner.zk.spawn(Box::pin(async move {
@@ -212,13 +208,13 @@ impl QueueLock {
     /// Ends one wait on this handle with [`Code::INTERRUPTED`]. If none is under way the interrupt is remembered,
     /// and ends the next one at its beginning.
     pub fn interrupt(&self) {
-        self.inner.interrupt.notify_one();
+        self.inner.bell.interrupt();
     }
 
     /// Ends this handle and its clones: waits end with [`Code::CLOSED`], and what is held is released in the
     /// background.
     pub fn close(&self) {
-        self.inner.closed.send_replace(true);
+        self.inner.bell.close();
         self.inner.abandon();
     }
 }

@@ -9,43 +9,72 @@ use crate::mutant::{Mutant, mutated};
 use crate::sync::Mutex as Locked;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::sync::watch;
+use std::sync::atomic::{AtomicU8, Ordering};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+/// How far a place's owner has come; the last two are for ever.
+mod stage {
     /// Its node is in the queue, or holds the lock.
-    Taken,
+    pub(super) const TAKEN: u8 = 0;
     /// It held, has stopped believing, and its node is being deleted.
-    Leaving,
+    pub(super) const LEAVING: u8 = 1;
     /// It held, and the deletion of its node was answered.
-    Left,
+    pub(super) const LEFT: u8 = 2;
     /// It went in any other way.
-    Gone,
+    pub(super) const GONE: u8 = 3;
 }
 
 /// All the places of one client, by the paths of their nodes.
 #[derive(Default)]
-pub(super) struct Seats(Locked<HashMap<String, Arc<Neighbour>>>);
+pub(super) struct Seats(Locked<HashMap<Arc<str>, Arc<Neighbour>>>);
 
-/// A place as others see it.
+/// A place as others see it. A channel would take several times the memory, for each of thousands.
 pub(super) struct Neighbour {
     pub(super) czxid: i64,
-    stage: watch::Sender<Stage>,
+    stage: AtomicU8,
+    changed: Notify,
+}
+
+/// How many take places at once. Getting into a queue takes twice the memory of waiting there, which leaves holes if thousands
+/// do it side by side; this many keep a connection busy.
+const ENTRANCE: usize = 256;
+
+/// Where those who are to get into a queue wait for those before them.
+pub(super) struct Entrance(Arc<Semaphore>);
+
+impl Default for Entrance {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(ENTRANCE)))
+    }
+}
+
+impl Entrance {
+    /// Ends when one may get into a queue, in the order in which this is called.
+    pub(super) async fn enter(&self) -> Option<OwnedSemaphorePermit> {
+        // It is never closed.
+        Arc::clone(&self.0).acquire_owned().await.ok()
+    }
+
+    /// The same without a wait.
+    pub(super) fn try_enter(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
+    }
 }
 
 /// One's own place, until this is dropped.
 pub(super) struct Seat {
     seats: Arc<Seats>,
-    path: String,
+    path: Arc<str>,
     own: Arc<Neighbour>,
 }
 
 impl Seats {
     /// Takes the place of a node that was created.
     pub(super) fn take(self: &Arc<Self>, path: &str, czxid: i64) -> Seat {
-        let own = Arc::new(Neighbour { czxid, stage: watch::Sender::new(Stage::Taken) });
-        self.0.lock().insert(path.to_owned(), Arc::clone(&own));
-        Seat { seats: Arc::clone(self), path: path.to_owned(), own }
+        let own = Neighbour { czxid, stage: AtomicU8::new(stage::TAKEN), changed: Notify::new() };
+        let (path, own) = (Arc::<str>::from(path), Arc::new(own));
+        self.0.lock().insert(Arc::clone(&path), Arc::clone(&own));
+        Seat { seats: Arc::clone(self), path, own }
     }
 
     /// The place of a node, if it is one of this client's.
@@ -55,28 +84,43 @@ impl Seats {
 }
 
 impl Neighbour {
+    fn stage(&self) -> u8 {
+        self.stage.load(Ordering::Acquire)
+    }
+
+    fn enter(&self, stage: u8) {
+        self.stage.store(stage, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
     /// Ends when it held the lock and its deletion was answered, with true; with false when it went in any other way.
     pub(super) async fn left(&self) -> bool {
-        let mut stage = self.stage.subscribe();
-        let end = stage.wait_for(|stage| matches!(stage, Stage::Left | Stage::Gone)).await;
-        end.is_ok_and(|stage| *stage == Stage::Left || mutated(Mutant::NeighbourGaveUp))
+        loop {
+            // Before the look: what changes from here on is heard of.
+            let changed = self.changed.notified();
+            match self.stage() {
+                stage::LEFT => return true,
+                stage::GONE => return mutated(Mutant::NeighbourGaveUp),
+                _ => changed.await,
+            }
+        }
     }
 
     /// Whether it is about to leave, or has left.
     pub(super) fn is_leaving(&self) -> bool {
-        matches!(*self.stage.borrow(), Stage::Leaving | Stage::Left)
+        matches!(self.stage(), stage::LEAVING | stage::LEFT)
     }
 }
 
 impl Seat {
     /// It held, does not believe any more, and its node is about to be deleted.
     pub(super) fn leaving(&self) {
-        self.own.stage.send_replace(Stage::Leaving);
+        self.own.enter(stage::LEAVING);
     }
 
     /// It held, and the deletion of its node was answered.
     pub(super) fn left(self) {
-        self.own.stage.send_replace(Stage::Left);
+        self.own.enter(stage::LEFT);
     }
 }
 
@@ -89,13 +133,10 @@ impl Drop for Seat {
                 all.remove(&self.path);
             }
         }
-        self.own.stage.send_if_modified(|stage| {
-            let is_news = *stage != Stage::Left;
-            if is_news {
-                *stage = Stage::Gone;
-            }
-            is_news
-        });
+        // Only its owner changes it.
+        if self.own.stage() != stage::LEFT {
+            self.own.enter(stage::GONE);
+        }
     }
 }
 
@@ -108,6 +149,18 @@ mod tests {
 
     fn now<T>(work: impl Future<Output = T>) -> Poll<T> {
         pin!(work).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn so_many_get_in_at_once_and_the_others_in_order() {
+        let entrance = Entrance::default();
+        let mut inside: Vec<_> = (0..ENTRANCE).map(|_| entrance.try_enter().expect("room")).collect();
+        assert!(entrance.try_enter().is_none());
+        let (mut first, mut second) = (Box::pin(entrance.enter()), Box::pin(entrance.enter()));
+        assert!(now(first.as_mut()).is_pending() && now(second.as_mut()).is_pending());
+        inside.pop();
+        assert!(entrance.try_enter().is_none(), "nobody goes before who waits");
+        assert!(now(second.as_mut()).is_pending() && now(first.as_mut()).is_ready());
     }
 
     #[test]

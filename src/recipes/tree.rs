@@ -442,7 +442,8 @@ async fn list(zk: &Arc<dyn Zk>, top: &str, strict: bool) -> Result<Listing> {
         let Some((at, outcome)) = window.next().await else { return Ok(listing) };
         match outcome.map(|answer| answer.response) {
             Ok(Response::Children2 { children, .. }) => {
-                let found = children.into_iter().map(|name| Found { parent: at, name, gone: false });
+                let found =
+                    children.iter().map(|name| Found { parent: at, name: name.to_owned(), gone: false });
                 listing.nodes.extend(found);
             }
             Ok(_) => return Err(Error::new(Code::PROTOCOL).during("children", Some(&listing.path(at)))),

@@ -345,9 +345,12 @@ impl Side {
                 acl.sort_by_key(|Acl { perms, scheme, id }| (scheme.clone(), id.clone(), *perms));
                 Response::Acl { acl, stat: self.comparable_stat(stat) }
             }
-            Response::Children { children } => Response::Children { children: sorted(children) },
+            Response::Children { children } => {
+                Response::Children { children: sorted(children.to_vec()).iter().collect() }
+            }
             Response::Children2 { children, stat } => {
-                Response::Children2 { children: sorted(children), stat: self.comparable_stat(stat) }
+                let children = sorted(children.to_vec()).iter().collect();
+                Response::Children2 { children, stat: self.comparable_stat(stat) }
             }
             Response::Ephemerals(paths) => Response::Ephemerals(sorted(paths)),
             Response::Identities(mut list) => {

@@ -144,8 +144,11 @@ pub fn responses(rng: &mut Rng) -> Vec<(i32, Response)> {
         (op_code::SET_ACL, Response::Stat(stat(rng))),
         (op_code::GET_DATA, Response::Data { data: bytes(rng), stat: stat(rng) }),
         (op_code::GET_ACL, Response::Acl { acl: list(rng, acl), stat: stat(rng) }),
-        (op_code::GET_CHILDREN, Response::Children { children: list(rng, text) }),
-        (op_code::GET_CHILDREN2, Response::Children2 { children: list(rng, text), stat: stat(rng) }),
+        (op_code::GET_CHILDREN, Response::Children { children: list(rng, text).iter().collect() }),
+        (
+            op_code::GET_CHILDREN2,
+            Response::Children2 { children: list(rng, text).iter().collect(), stat: stat(rng) },
+        ),
         (op_code::SYNC, Response::Path(text(rng))),
         (op_code::MULTI, Response::Multi(list(rng, multi_result))),
         (op_code::MULTI_READ, Response::Multi(list(rng, multi_result))),

@@ -220,7 +220,7 @@ impl Client {
         let (reply, stream) = watched(zk, watch, Request::GetChildren2 { path, watch });
         let work = async move {
             match reply.await?.response {
-                Response::Children2 { children, stat } => Ok((children, stat)),
+                Response::Children2 { children, stat } => Ok((children.to_vec(), stat)),
                 _ => Err(unexpected()),
             }
         };

@@ -6,27 +6,27 @@
 use super::Inner;
 use super::hold::{Held, Hold};
 use super::strict::{Knowledge, Mark, STRICT_KEY};
-use super::turn::{Seen, both};
+use super::turn::Asked;
 use crate::client::State;
 use crate::error::{Code, Error, Result};
 use crate::mutant::{Mutant, mutated};
 use crate::path;
 use crate::proto::{CreateMode, Request, Response};
-use crate::recipes::contender::{self, Contender, LOCK_PREFIX};
+use crate::recipes::contender::{self, LOCK_PREFIX};
 use crate::recipes::keeper::{Keeping, Loss, Unfinished};
 use crate::recipes::node::{self, LockNode, Pause, is_passing, step};
 use crate::recipes::patience::Patience;
 use crate::recipes::seat::Seat;
 use crate::recipes::{contents, persistent};
 use crate::time::Time;
-use crate::zk::{BoxFuture, Reply, Zk};
+use crate::zk::{Answer, BoxFuture, Reply, Zk};
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// How long an acquire that fails waits for its own node to be gone before it says so. The removal
 /// goes on behind it.
@@ -88,6 +88,8 @@ pub(super) struct Waiting {
     pub(super) patience: Patience,
     /// It is to see its steps to their end, and not to wait for anybody.
     pub(super) try_only: bool,
+    /// Until it waits for others than the server.
+    pub(super) entering: Option<OwnedSemaphorePermit>,
 }
 
 impl Waiting {
@@ -109,12 +111,12 @@ async fn client_over(zk: &Arc<dyn Zk>) -> Error {
 }
 
 /// A place in the queue.
-struct Entered {
-    node: LockNode,
+pub(super) struct Entered {
+    pub(super) node: LockNode,
     /// When its creation was sent, as far as that is known.
-    sent: Time,
-    /// What was asked for in the same flight.
-    first: BoxFuture<Result<Seen>>,
+    pub(super) sent: Time,
+    /// What was asked for in the same flight, until it is looked at.
+    pub(super) first: Option<Box<Asked>>,
     /// A client that closes waits until this is dropped: it outlives the wait, and what removes the node then.
     _unfinished: Option<Unfinished>,
 }
@@ -125,8 +127,8 @@ impl Inner {
         patience: Patience,
         description: &str,
         try_only: bool,
-    ) -> Result<Held> {
-        let mut waiting = Waiting { patience, try_only };
+    ) -> Result<Box<Held>> {
+        let mut waiting = Waiting { patience, try_only, entering: None };
         let turn = match Arc::clone(&self.turn).try_acquire_owned() {
             Ok(turn) => {
                 // An interrupt or a close that came before is heeded before anything is sent.
@@ -143,18 +145,18 @@ impl Inner {
                         error = client_over(&self.zk) => Err(error),
                     }
                 };
-                waiting.patience.with(turn).await??
+                Box::pin(waiting.patience.with(turn)).await??
             }
         };
         loop {
-            let connected = waiting.patience.with(self.zk.connected(Time::NEVER)).await;
+            let connected = Box::pin(waiting.patience.with(self.zk.connected(Time::NEVER))).await;
             let session = connected.map_err(|over| match over.code() {
                 Code::TIMEOUT if try_only => Error::new(Code::NOT_SENT).because("no server is connected"),
                 Code::TIMEOUT => over.because("no server is connected"),
                 _ => over,
             })??;
             match self.contend(&mut waiting, description, session).await {
-                Ok((keeping, mark, seat)) => return Ok(Held { keeping, mark, seat, _turn: turn }),
+                Ok((keeping, mark, seat)) => return Ok(Box::new(Held { keeping, mark, seat, _turn: turn })),
                 Err(Setback::Again) => {}
                 Err(Setback::Fail(error)) if error.code() == Code::SESSION_EXPIRED => {}
                 Err(Setback::Fail(error)) => return Err(error),
@@ -168,21 +170,28 @@ impl Inner {
         waiting: &mut Waiting,
         description: &str,
         session: i64,
-    ) -> Result<(Keeping, Option<Mark>, Option<Seat>), Setback> {
-        let entered = Box::pin(self.enter(waiting, description, session)).await?;
-        let Entered { node, sent, first, _unfinished } = entered;
+    ) -> Result<(Keeping, Option<Box<Mark>>, Option<Seat>), Setback> {
+        // A try waits for nobody.
+        waiting.entering = self.keeper.entrance.try_enter();
+        if waiting.entering.is_none() && !waiting.try_only {
+            let enter = pin!(self.keeper.entrance.enter());
+            waiting.entering = waiting.patience.with(enter).await?;
+        }
+        let mut entered = Box::pin(self.enter(waiting, description, session)).await?;
         // A persistent lock's owner may have another session by the time that it lets go.
-        let seat = self.options.persistent.is_none().then(|| self.keeper.seats.take(&node.path, node.czxid));
+        let ephemeral = self.options.persistent.is_none();
+        let seat = ephemeral.then(|| self.keeper.seats.take(&entered.node.path, entered.node.czxid));
         let mut knowledge = Knowledge::default();
-        let turn = Box::pin(self.wait_turn(waiting, &node, sent, first, &mut knowledge)).await;
-        match turn {
+        match Box::pin(self.wait_turn(waiting, &mut entered, &mut knowledge)).await {
             Ok(keeping) => Ok((keeping, knowledge.mark, seat)),
             Err(setback) => {
+                waiting.entering = None;
                 if mutated(Mutant::TimeoutLeavesNode) {
                     return Err(setback);
                 }
                 // A waiter that goes away says that it never held; it makes nobody else wait.
-                self.clean_up(Box::pin(self.give_up(node, knowledge.mark))).await;
+                let given_up = Box::pin(self.give_up(entered.node, knowledge.mark));
+                Box::pin(self.clean_up(given_up)).await;
                 Err(setback)
             }
         }
@@ -206,30 +215,24 @@ impl Inner {
         let id = contents::uuid(self.zk.random(), self.zk.random());
         let data = self.contents(description, &id);
         // One flight: the node, who else is there, and in strict mode who left cleanly.
-        let options = step(&self.zk, session);
-        let mut creation = self.zk.submit(self.creation(data, &id), options);
-        let list = self.zk.children(&self.path, options);
-        let parent = self.options.strict.map(|_| self.zk.get(&self.path, options));
-        let first = both(list, parent);
-        let answered = tokio::select! {
-            biased;
-            outcome = &mut creation => outcome,
-            error = waiting.patience.over(), if !waiting.try_only => {
+        let mut creation = self.zk.submit(self.creation(data, &id), step(&self.zk, session));
+        let first = self.ask(session, self.options.strict.is_some());
+        let answered = poll_fn(|cx| {
+            if let Poll::Ready(answered) = Pin::new(&mut creation).poll(cx) {
+                return Poll::Ready(Ok(self.created(answered)));
+            }
+            if waiting.try_only { Poll::Pending } else { waiting.patience.poll_over(cx).map(Err) }
+        });
+        let created = match answered.await {
+            Ok(created) => created,
+            Err(over) => {
                 if let Some(creation) = creation.withdraw().filter(|_| !mutated(Mutant::CancelLeaksNode)) {
                     self.clean_up(Box::pin(self.forget(Some(creation), id, session))).await;
                 }
-                return Err(error.into());
+                return Err(over.into());
             }
         };
-        let created = match answered {
-            Ok(answer) if self.options.persistent.is_some() => persistent::created(answer).map(Some),
-            Ok(answer) => match answer.response {
-                Response::Create2 { path, stat } => Ok(Some((path, stat.czxid, answer.sent_at))),
-                _ => Err(Error::new(Code::PROTOCOL).because("create was answered otherwise")),
-            },
-            Err(error) => Err(error),
-        };
-        let created = match created {
+        let (path, mut czxid, sent) = match created {
             Ok(created) => created,
             Err(error) if error.code() == Code::NO_NODE => {
                 let parents = self.zk.create_parents(&self.path, &self.options.acl, step(&self.zk, session));
@@ -251,8 +254,11 @@ impl Inner {
                 // It is not safe to go on before this is known: the node may be there.
                 let recovery = node::recover(&self.zk, &self.path, &id, session);
                 match waiting.with(Box::pin(recovery)).await {
-                    // Found without its own answer, it was renewed at no moment that we know.
-                    Ok(found) => found?.map(|(path, stat)| (path, stat.czxid, Time::default())),
+                    Ok(found) => match found? {
+                        // Found without its own answer, it was renewed at no moment that we know.
+                        Some((path, stat)) => (path, stat.czxid, Time::default()),
+                        None => return Err(Setback::Again),
+                    },
                     Err(over) => {
                         self.clean_up(Box::pin(self.forget(None, id, session))).await;
                         return Err(over.into());
@@ -268,7 +274,6 @@ impl Inner {
             }
             Err(error) => return Err(error.into()),
         };
-        let Some((path, mut czxid, sent)) = created else { return Err(Setback::Again) };
         if czxid == 0 {
             let found = waiting.with(Box::pin(persistent::czxid_of(&self.zk, &path))).await;
             czxid = match found {
@@ -284,7 +289,19 @@ impl Inner {
         let companion = self.options.persistent.map(|_| persistent::companion(&self.path, &id));
         let patterns = &self.options.extra_lock_patterns;
         let node = LockNode::new(path, czxid, session, companion, patterns)?;
-        Ok(Entered { node, sent, first: Box::pin(first), _unfinished: unfinished })
+        Ok(Entered { node, sent, first: Some(Box::new(first)), _unfinished: unfinished })
+    }
+
+    /// What a creation was answered with: the path, the czxid if that is known, and when it was sent.
+    fn created(&self, answered: Result<Answer>) -> Result<(String, i64, Time)> {
+        let answer = answered?;
+        if self.options.persistent.is_some() {
+            return persistent::created(answer);
+        }
+        match answer.response {
+            Response::Create2 { path, stat } => Ok((path, stat.czxid, answer.sent_at)),
+            _ => Err(Error::new(Code::PROTOCOL).because("create was answered otherwise")),
+        }
     }
 
     fn contents(&self, description: &str, id: &str) -> Vec<u8> {
@@ -338,15 +355,11 @@ impl Inner {
 
     /// A try looks before it creates: it costs no write where somebody else is there.
     async fn is_contended(&self, session: i64) -> Result<bool> {
-        match self.zk.children(&self.path, step(&self.zk, session)).await {
-            Ok((names, _)) => Ok(!self.contenders(names).is_empty()),
+        match self.zk.names(&self.path, step(&self.zk, session)).await {
+            Ok((names, _)) => Ok(contender::is_any(&names, &self.options.extra_lock_patterns)),
             Err(error) if error.code() == Code::NO_NODE => Ok(false),
             Err(error) => Err(error),
         }
-    }
-
-    pub(super) fn contenders(&self, names: Vec<String>) -> Vec<Contender> {
-        contender::contenders(names, &self.options.extra_lock_patterns)
     }
 
     pub(super) fn exhausted(&self, name: &str) -> Error {

@@ -4,8 +4,8 @@ use super::persistence::{Claim, Owner, drifted};
 use super::{Inner, Mutex};
 use crate::error::{Code, Error, Result};
 use crate::path;
-use crate::proto::Stat;
-use crate::recipes::contender::{Contender, LAST_SEQUENCE};
+use crate::proto::{Names, Stat};
+use crate::recipes::contender::{self, Contender, LAST_SEQUENCE};
 use crate::recipes::marker::{ParentData, Ranges};
 use crate::recipes::{contents, persistent, revocation};
 use crate::zk::OpOptions;
@@ -56,12 +56,12 @@ impl Mutex {
     /// Everybody who holds the lock or waits for it, in the order of service.
     pub async fn contenders(&self) -> Result<Vec<ContenderInfo>> {
         let (zk, path) = (&self.inner.zk, &self.inner.path);
-        let names = match zk.children(path, OpOptions::default()).await {
+        let names = match zk.names(path, OpOptions::default()).await {
             Ok((names, _)) => names,
-            Err(error) if error.code() == Code::NO_NODE => Vec::new(),
+            Err(error) if error.code() == Code::NO_NODE => Names::default(),
             Err(error) => return Err(error),
         };
-        let all = self.inner.contenders(names);
+        let all = contender::contenders(&names, &self.inner.options.extra_lock_patterns);
         let reads: Vec<_> =
             all.iter().map(|c| zk.get(&path::join(path, &c.name), OpOptions::default())).collect();
         let mut found = Vec::new();

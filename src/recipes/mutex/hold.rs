@@ -39,7 +39,7 @@ pub struct Revocation {
 pub(super) struct Held {
     pub(super) keeping: Keeping,
     /// The marker of the path as last seen, and the parent's version with it; `None` where there is none.
-    pub(super) mark: Option<Mark>,
+    pub(super) mark: Option<Box<Mark>>,
     /// Its place in the queue, by which those of the same client hear that it left.
     pub(super) seat: Option<Seat>,
     pub(super) _turn: OwnedSemaphorePermit,
@@ -177,7 +177,7 @@ pub(super) async fn guarded(
 
 impl Inner {
     /// The lock is ours: from here on its loss is told.
-    pub(super) fn hold(self: &Arc<Self>, held: Held) -> Hold {
+    pub(super) fn hold(self: &Arc<Self>, held: Box<Held>) -> Hold {
         let kept = Arc::clone(&held.keeping.kept);
         let token = kept.node.czxid;
         *self.held.lock() = Some(held);
@@ -221,11 +221,11 @@ impl Inner {
         self.held.lock().as_ref().map(|held| Arc::clone(&held.keeping.kept))
     }
 
-    fn take_held(&self, token: i64) -> Option<Held> {
+    fn take_held(&self, token: i64) -> Option<Box<Held>> {
         self.held.lock().take_if(|held| held.keeping.kept.node.czxid == token)
     }
 
-    pub(super) async fn release(&self, held: Held) -> Result<()> {
+    pub(super) async fn release(&self, held: Box<Held>) -> Result<()> {
         let context = |error: Error| error.during("unlock", Some(&self.path));
         if let Some(loss) = self.let_go(&held) {
             self.release_lost(held, loss);
@@ -233,7 +233,7 @@ impl Inner {
         }
         let deadline = self.zk.now() + self.zk.session().timeout;
         let (done, finished) = oneshot::channel();
-        self.zk.begin(Box::pin(self.released(held, Some(done))));
+        self.zk.begin(Box::pin(self.released(*held, Some(done))));
         let removal = tokio::select! {
             biased;
             removal = finished => removal.unwrap_or(Removal::SessionOver),
@@ -257,9 +257,9 @@ impl Inner {
         held.keeping.kept.release()
     }
 
-    fn release_behind(&self, held: Held) {
+    fn release_behind(&self, held: Box<Held>) {
         match self.let_go(&held) {
-            None => self.zk.spawn(Box::pin(self.released(held, None))),
+            None => self.zk.spawn(Box::pin(self.released(*held, None))),
             Some(loss) => self.release_lost(held, loss),
         }
     }
@@ -267,7 +267,7 @@ impl Inner {
     /// The holder lets go of a lock that is lost. A persistent one that nobody has deleted still keeps others
     /// out: now it need not any more. Nobody else can have got in meanwhile, and a node that has another
     /// czxid is left alone.
-    fn release_lost(&self, held: Held, loss: Loss) {
+    fn release_lost(&self, held: Box<Held>, loss: Loss) {
         let node = held.keeping.kept.node.clone();
         if node.companion.is_none() || loss == Loss::NodeDeleted {
             return;

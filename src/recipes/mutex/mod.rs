@@ -32,10 +32,9 @@ pub use options::{MutexOptions, Persistent, Strict};
 pub use persistence::Owner;
 
 use super::keeper::Keeper;
-use super::patience::Patience;
+use super::patience::{Bell, Patience};
 use crate::client::Client;
 use crate::error::{Code, Error, Result};
-use crate::mutant::{Mutant, mutated};
 use crate::path;
 use crate::proto::{MultiOp, MultiResult};
 use crate::sync::Mutex as Locked;
@@ -45,7 +44,7 @@ use hold::Held;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// A distributed lock. Clones are the same lock: at most one of them holds it at a time, and a second
 /// acquire queues behind the first.
@@ -58,13 +57,12 @@ struct Inner {
     zk: Arc<dyn Zk>,
     keeper: Arc<Keeper>,
     path: String,
-    options: MutexOptions,
+    /// As those of other handles that were made alike.
+    options: Arc<MutexOptions>,
     /// One at a time within this handle, in order of arrival.
     turn: Arc<Semaphore>,
-    held: Locked<Option<Held>>,
-    /// Keeps one interrupt until a wait takes it.
-    interrupt: Arc<Notify>,
-    closed: watch::Sender<bool>,
+    held: Locked<Option<Box<Held>>>,
+    bell: Arc<Bell>,
     losses: Locked<Vec<mpsc::UnboundedSender<LostHold>>>,
     revocations: Locked<Vec<mpsc::UnboundedSender<Revocation>>>,
 }
@@ -89,6 +87,7 @@ impl Mutex {
             let text = "the root cannot be a lock: its children belong to everyone";
             return Err(Error::new(Code::BAD_PATH).during("mutex", Some(path)).because(text));
         }
+        let options = keeper.share(options);
         Ok(Self {
             inner: Arc::new(Inner {
                 zk,
@@ -97,8 +96,7 @@ impl Mutex {
                 options,
                 turn: Arc::new(Semaphore::new(1)),
                 held: Locked::new(None),
-                interrupt: Arc::new(Notify::new()),
-                closed: watch::Sender::new(false),
+                bell: Arc::default(),
                 losses: Locked::new(Vec::new()),
                 revocations: Locked::new(Vec::new()),
             }),
@@ -124,8 +122,7 @@ impl Mutex {
             &inner.zk,
             deadline,
             cancelled,
-            Arc::clone(&inner.interrupt),
-            inner.closed.subscribe(),
+            Arc::clone(&inner.bell),
             inner.options.persistent.map(|_| inner.keeper.closing()),
         );
         let description = description.to_owned();
@@ -210,17 +207,13 @@ impl Mutex {
     /// Ends the wait of one acquire on this handle with [`Code::INTERRUPTED`]. If none is waiting the
     /// interrupt is remembered, and ends the next one at its beginning. A lock that is held stays so.
     pub fn interrupt(&self) {
-        if mutated(Mutant::LostInterrupt) {
-            self.inner.interrupt.notify_waiters();
-            return;
-        }
-        self.inner.interrupt.notify_one();
+        self.inner.bell.interrupt();
     }
 
     /// Ends this handle and its clones: acquires under way end with [`Code::CLOSED`], and a lock that
     /// is held is released in the background.
     pub fn close(&self) {
-        self.inner.closed.send_replace(true);
+        self.inner.bell.close();
         self.inner.abandon();
     }
 }

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// How a mutex is made.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MutexOptions {
     /// The access control list of the lock nodes and of the parents that have to be made. Whoever is
     /// to contend needs CREATE, DELETE and READ on the parent, and in strict mode WRITE; whoever is to ask for

@@ -30,7 +30,7 @@ pub(super) struct Mark {
 /// What a waiter knows of the path's marker, and of those who can have held before it.
 #[derive(Default)]
 pub(super) struct Knowledge {
-    pub(super) mark: Option<Mark>,
+    pub(super) mark: Option<Box<Mark>>,
     /// Numbers below ours that were absent while a lower one was still there: they never held.
     pub(super) outlived: Ranges,
 }
@@ -80,7 +80,7 @@ impl Inner {
                 ))
             }
             (ParentData::Marker(marker), _) => {
-                knowledge.mark = Some(Mark { marker, version: stat.version });
+                knowledge.mark = Some(Box::new(Mark { marker, version: stat.version }));
                 Ok(true)
             }
             (ParentData::Foreign, Some(_)) => refuse(
@@ -157,7 +157,7 @@ impl Inner {
     pub(super) fn give_up(
         &self,
         node: LockNode,
-        mark: Option<Mark>,
+        mark: Option<Box<Mark>>,
     ) -> impl Future<Output = Removal> + Send + use<> {
         let sequence = node.sequence;
         let unfinished = self.unfinished();
@@ -181,13 +181,13 @@ pub(super) async fn leave(
     zk: Arc<dyn Zk>,
     parent: String,
     node: LockNode,
-    mark: Option<Mark>,
+    mark: Option<Box<Mark>>,
     change: impl Fn(Marker) -> Marker + Send,
 ) -> Removal {
     let mut mark = mark;
     let mut doubt = false;
     for _ in 0..MARK_TRIES {
-        let Some(Mark { marker, version }) = mark.take() else { break };
+        let Some(Mark { marker, version }) = mark.take().map(|mark| *mark) else { break };
         let data = change(marker).render();
         let mut ops = node.deletions();
         ops.push(MultiOp::SetData { path: parent.clone(), data, version });
@@ -198,7 +198,7 @@ pub(super) async fn leave(
                 if let Ok((data, stat)) = zk.get(&parent, node.step(&zk)).await
                     && let ParentData::Marker(marker) = ParentData::parse(&data, stat.czxid)
                 {
-                    mark = Some(Mark { marker, version: stat.version });
+                    mark = Some(Box::new(Mark { marker, version: stat.version }));
                 }
             }
             // Gone already. What is there by this name from now on is another's, where the parent was made anew.

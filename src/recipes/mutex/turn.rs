@@ -1,20 +1,22 @@
 //! The wait in the queue: who is before us, and when it is our turn.
 
-use super::acquire::{Setback, Waiting};
+use super::acquire::{Entered, Setback, Waiting};
 use super::strict::{Knowledge, STRICT_KEY};
 use super::{Inner, MutexOptions};
 use crate::error::{Code, Error, Result};
 use crate::mutant::{Mutant, mutated};
 use crate::path;
-use crate::proto::{EventType, Request, Response, Stat};
-use crate::recipes::contender::{Contender, LAST_SEQUENCE};
+use crate::proto::{EventType, Names, Request, Response, Stat};
+use crate::recipes::contender::{self, Contender, LAST_SEQUENCE};
 use crate::recipes::keeper::{Keeping, Terms};
 use crate::recipes::node::{LockNode, Pause, is_passing, step};
 use crate::recipes::seat::Neighbour;
 use crate::recipes::{contents, revocation};
 use crate::time::Time;
-use crate::zk::{BoxFuture, Watch, WatchEventKind};
-use std::future::Future;
+use crate::zk::{self, Reply, Watch, WatchEventKind};
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
 
 /// A place in the queue.
 struct Place {
@@ -22,6 +24,8 @@ struct Place {
     before: Option<Contender>,
     /// How many are before us.
     count: usize,
+    /// As of when.
+    seen: Time,
 }
 
 /// How a list that shows who is before us ends the wait, or goes on.
@@ -33,17 +37,22 @@ enum Turn {
 }
 
 /// One flight's answers: the list of children, and the parent's data where it was asked for.
-pub(super) type Seen = ((Vec<String>, Stat), Option<(Vec<u8>, Stat)>);
+type Seen = ((Names, Stat), Option<(Vec<u8>, Stat)>);
 
-pub(super) async fn both(
-    list: impl Future<Output = Result<(Vec<String>, Stat)>>,
-    parent: Option<impl Future<Output = Result<(Vec<u8>, Stat)>>>,
-) -> Result<Seen> {
-    let list = list.await?;
-    Ok(match parent {
-        Some(parent) => (list, Some(parent.await?)),
-        None => (list, None),
-    })
+/// One flight: who is there, and the parent's data where that is wanted.
+pub(super) struct Asked {
+    list: Reply,
+    parent: Option<Reply>,
+}
+
+impl Asked {
+    async fn seen(self) -> Result<Seen> {
+        let list = zk::names(self.list).await?;
+        Ok(match self.parent {
+            Some(parent) => (list, Some(zk::data(parent).await?)),
+            None => (list, None),
+        })
+    }
 }
 
 /// What a waiter behind a neighbour sees them both by.
@@ -54,85 +63,72 @@ struct Eyes {
     marked: bool,
     /// Where both were read.
     connection: u64,
-    own_data: Vec<u8>,
+    /// Why somebody asks for the lock already.
+    asked: Option<String>,
     own: Watch,
     neighbours: Watch,
 }
 
+/// What a waiter behind a neighbour hears first.
+enum News {
+    /// The neighbour went: whether it held the lock, and its deletion was answered.
+    Left(bool),
+    /// An event of its node.
+    Neighbours(WatchEventKind),
+    /// An event of our own node.
+    Own,
+}
+
 impl Inner {
-    /// Waits until our node is the lowest, and the lock ours. What comes `first` was asked for behind
+    /// Waits until our node is the lowest, and the lock ours. What was asked for first went behind
     /// the node's creation, so the list shows the node: a session reads its own writes.
     pub(super) async fn wait_turn(
         &self,
         waiting: &mut Waiting,
-        own: &LockNode,
-        sent: Time,
-        first: BoxFuture<Result<Seen>>,
+        entered: &mut Entered,
         knowledge: &mut Knowledge,
     ) -> Result<Keeping, Setback> {
+        // Where it is not looked at, it is withdrawn before anything else is asked for.
+        let mut first = entered.first.take();
+        let (own, sent) = (&entered.node, entered.sent);
         if !(0..=LAST_SEQUENCE).contains(&own.sequence) && !mutated(Mutant::SequenceNotRefused) {
             return Err(self.exhausted(own.name()).into());
         }
-        let mut keeping = None;
-        let mut seen = waiting.with(first).await?;
-        let mut pause = Pause::new();
+        let (mut keeping, mut pause) = (None, Pause::new());
         let gone = loop {
-            let ((names, listed), read) = match seen {
-                Ok(seen) => seen,
-                Err(error) if error.code() == Code::NO_NODE => return Err(Setback::Again),
-                Err(error) if is_passing(&error) && !waiting.try_only => {
-                    waiting.with(Box::pin(pause.rest(&self.zk))).await?;
-                    seen = Box::pin(self.look(waiting, own.session, knowledge)).await?;
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            };
-            let now = self.zk.now();
-            if !Box::pin(self.learn(waiting, own.session, read, Some(&listed), knowledge)).await? {
-                seen = Box::pin(self.look(waiting, own.session, knowledge)).await?;
-                continue;
-            }
-            let Some(Place { before, count }) = self.place(names, own, knowledge) else {
-                return Err(Setback::Again);
-            };
-            let Some(before) = before else { break now };
-            if before.sequence == own.sequence {
-                return Err(self.exhausted(own.name()).into());
-            }
-            if waiting.try_only {
-                return Err(Error::new(Code::TIMEOUT).because("somebody else was first").into());
-            }
+            let place = Box::pin(self.find_place(waiting, own, first.take(), &mut pause, knowledge)).await?;
+            let Some(before) = &place.before else { break place.seen };
             let neighbour = match &keeping {
                 // Next in line already.
                 Some(_) => None,
                 None => self.keeper.seats.find(&path::join(&self.path, &before.name)),
             };
             if let Some(neighbour) = neighbour.filter(|_| self.options.persistent.is_none()) {
-                if let Some((ours, since)) =
-                    Box::pin(self.wait_behind(waiting, own, sent, &before, &neighbour, knowledge)).await?
-                {
+                let wait = self.wait_behind(waiting, own, sent, before, &neighbour, knowledge);
+                if let Some((ours, since)) = Box::pin(wait).await? {
                     keeping = Some(ours);
                     break since;
                 }
-            } else if count == 1 {
+            } else if place.count == 1 {
+                waiting.entering = None;
                 let keeping = keeping.get_or_insert_with(|| self.keep(own, sent));
-                match Box::pin(self.wait_next(waiting, keeping, &before, knowledge)).await? {
+                match Box::pin(self.wait_next(waiting, keeping, before, knowledge)).await? {
                     Turn::Ours(since) => break since,
                     Turn::Look => {}
                 }
             } else {
-                Box::pin(self.wait_for(waiting, own, &before)).await?;
+                Box::pin(self.wait_for(waiting, own, before)).await?;
                 if mutated(Mutant::EventIsTurn) {
                     break self.zk.now();
                 }
             }
-            seen = Box::pin(self.look(waiting, own.session, knowledge)).await?;
         };
+        waiting.entering = None;
         let keeping = keeping.unwrap_or_else(|| self.keep(own, sent));
         let gone = if mutated(Mutant::DelayFromOwnCreation) { sent } else { gone };
         Box::pin(self.wait_out(waiting, own, gone, knowledge)).await?;
         loop {
-            waiting.with(Box::pin(self.keeper.refresh(&keeping.kept))).await??;
+            Box::pin(waiting.with(self.keeper.refresh(&keeping.kept))).await??;
             if keeping.kept.is_valid() {
                 return Ok(keeping);
             }
@@ -143,22 +139,61 @@ impl Inner {
         }
     }
 
-    /// Where our node is among the children of the path; `None` if it is not there. The list itself is
-    /// let go: ten thousand that wait on one path each had one.
-    fn place(&self, names: Vec<String>, own: &LockNode, knowledge: &mut Knowledge) -> Option<Place> {
-        let mut all = self.contenders(names);
-        let count = all.iter().position(|c| c.name == own.name())?;
-        all.truncate(count);
+    /// Looks until it is certain who is before us. What was seen, which may be a list of ten thousand, is let go before the
+    /// wait for them.
+    async fn find_place(
+        &self,
+        waiting: &mut Waiting,
+        own: &LockNode,
+        first: Option<Box<Asked>>,
+        pause: &mut Pause,
+        knowledge: &mut Knowledge,
+    ) -> Result<Place, Setback> {
+        let mut asked = first.map_or_else(|| self.look(own.session, knowledge), |first| *first);
+        loop {
+            let seen = Box::pin(waiting.with(asked.seen())).await?;
+            match seen {
+                Ok(((names, listed), read)) => {
+                    let now = self.zk.now();
+                    if Box::pin(self.learn(waiting, own.session, read, Some(&listed), knowledge)).await? {
+                        return self.place(&names, own, now, waiting.try_only, knowledge);
+                    }
+                }
+                Err(error) if error.code() == Code::NO_NODE => return Err(Setback::Again),
+                Err(error) if is_passing(&error) && !waiting.try_only => {
+                    waiting.with(Box::pin(pause.rest(&self.zk))).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+            asked = self.look(own.session, knowledge);
+        }
+    }
+
+    /// Where our node is among the children of the path.
+    fn place(
+        &self,
+        names: &Names,
+        own: &LockNode,
+        seen: Time,
+        try_only: bool,
+        knowledge: &mut Knowledge,
+    ) -> Result<Place, Setback> {
+        let place = contender::place(names, own.name(), &self.options.extra_lock_patterns);
+        let Some(contender::Place { before, numbers }) = place else { return Err(Setback::Again) };
         if mutated(Mutant::AbsentIsOutlived) {
             knowledge.outlived.add(0, own.sequence.saturating_sub(1));
         }
-        let numbers = all.iter().map(|c| c.sequence).chain([own.sequence]);
-        knowledge.outlived.add_gaps(numbers);
-        Some(Place { before: all.pop(), count })
+        let count = numbers.len();
+        knowledge.outlived.add_gaps(numbers.into_iter().chain([own.sequence]));
+        match &before {
+            Some(before) if before.sequence == own.sequence => Err(self.exhausted(own.name()).into()),
+            Some(_) if try_only => Err(Error::new(Code::TIMEOUT).because("somebody else was first").into()),
+            _ => Ok(Place { before, count, seen }),
+        }
     }
 
     fn keep(&self, own: &LockNode, sent: Time) -> Keeping {
-        let MutexOptions { strict, persistent, acl, .. } = &self.options;
+        let MutexOptions { strict, persistent, acl, .. } = &*self.options;
         let terms = match persistent {
             Some(persistent) => Terms { lease: Some(persistent.lease), acl: acl.clone() },
             None => Terms { lease: strict.map(|strict| strict.lease), acl: Vec::new() },
@@ -166,18 +201,19 @@ impl Inner {
         self.keeper.keep(&self.zk, own.clone(), sent, terms)
     }
 
-    /// One flight: who is there, and in strict mode or under a marker who left cleanly.
-    async fn look(
-        &self,
-        waiting: &mut Waiting,
-        session: i64,
-        knowledge: &Knowledge,
-    ) -> Result<Result<Seen>, Setback> {
+    /// Asks who is there, and in strict mode or under a marker who left cleanly.
+    fn look(&self, session: i64, knowledge: &Knowledge) -> Asked {
+        self.ask(session, self.options.strict.is_some() || knowledge.mark.is_some())
+    }
+
+    pub(super) fn ask(&self, session: i64, with_parent: bool) -> Asked {
         let options = step(&self.zk, session);
-        let list = self.zk.children(&self.path, options);
-        let wanted = self.options.strict.is_some() || knowledge.mark.is_some();
-        let parent = wanted.then(|| self.zk.get(&self.path, options));
-        Ok(waiting.with(both(list, parent)).await?)
+        let list = Request::GetChildren2 { path: self.path.clone(), watch: false };
+        let parent = with_parent.then(|| Request::GetData { path: self.path.clone(), watch: false });
+        Asked {
+            list: self.zk.submit(list, options),
+            parent: parent.map(|parent| self.zk.submit(parent, options)),
+        }
     }
 
     /// Waits until the contender before us is gone, or until it is worth looking again.
@@ -192,20 +228,22 @@ impl Inner {
         loop {
             // `get`, not `exists`: that would leave a watch at a node that is gone.
             let (read, watch) = self.zk.get_watch(&at, step(&self.zk, own.session));
-            match waiting.with(read).await? {
+            let read = Box::pin(waiting.with(read)).await?;
+            waiting.entering = None;
+            match read {
                 Ok(_) => {}
                 Err(error) if error.code() == Code::NO_NODE && mutated(Mutant::WaitsForGone) => {
                     waiting.with(std::future::pending::<()>()).await?;
                 }
                 Err(error) if error.code() == Code::NO_NODE => return Ok(()),
                 Err(error) if is_passing(&error) => {
-                    waiting.with(pause.rest(&self.zk)).await?;
+                    Box::pin(waiting.with(pause.rest(&self.zk))).await?;
                     continue;
                 }
                 // Its contents are not for us to read; its existence is.
                 Err(error) if error.code() == Code::NO_AUTH => {
                     let (exists, watch) = self.zk.exists_watch(&at, step(&self.zk, own.session));
-                    match waiting.with(exists).await? {
+                    match Box::pin(waiting.with(exists)).await? {
                         Ok(None) => return Ok(()),
                         Ok(Some(_)) => {
                             waiting.with(watch).await?;
@@ -252,7 +290,7 @@ impl Inner {
         if own_stat.czxid != own.czxid {
             return Err(Setback::Again);
         }
-        self.keeper.watched(&keeping.kept, own_answer.connection, own_data, own_watch);
+        self.keeper.watched(&keeping.kept, own_answer.connection, revocation::asked(own_data), own_watch);
         let answer = match waiting.with(read).await? {
             Ok(answer) => answer,
             Err(error) if error.code() == Code::NO_NODE => return Ok(Turn::Look),
@@ -314,24 +352,35 @@ impl Inner {
         neighbour: &Neighbour,
         knowledge: &mut Knowledge,
     ) -> Result<Option<(Keeping, Time)>, Setback> {
-        let Some(mut eyes) =
-            Box::pin(self.watch_neighbour(waiting, own, before, neighbour, knowledge)).await?
-        else {
-            return Ok(None);
+        let watch = self.watch_neighbour(waiting, own, before, neighbour, knowledge);
+        let Some(mut eyes) = Box::pin(watch).await? else { return Ok(None) };
+        waiting.entering = None;
+        let news = {
+            let mut left = pin!(neighbour.left());
+            poll_fn(|cx| {
+                if let Poll::Ready(left) = left.as_mut().poll(cx) {
+                    return Poll::Ready(Ok(News::Left(left)));
+                }
+                if let Poll::Ready(over) = waiting.patience.poll_over(cx) {
+                    return Poll::Ready(Err(over));
+                }
+                if let Poll::Ready(event) = Pin::new(&mut eyes.neighbours).poll(cx) {
+                    return Poll::Ready(Ok(News::Neighbours(event.kind)));
+                }
+                Pin::new(&mut eyes.own).poll(cx).map(|_| Ok(News::Own))
+            })
+            .await?
         };
-        let left = tokio::select! {
-            biased;
-            left = waiting.patience.with(neighbour.left()) => left?,
+        let left = match news {
+            News::Left(left) => left,
             // The event comes before the answer to the deletion that caused it.
-            event = &mut eyes.neighbours => {
-                let deleted = event.kind == WatchEventKind::Node(EventType::Deleted);
-                deleted
-                    && (mutated(Mutant::NeighbourEventIsTurn)
-                        || neighbour.is_leaving() && Box::pin(waiting.with(neighbour.left())).await?)
+            News::Neighbours(WatchEventKind::Node(EventType::Deleted)) => {
+                mutated(Mutant::NeighbourEventIsTurn)
+                    || neighbour.is_leaving() && Box::pin(waiting.with(neighbour.left())).await?
             }
-            _ = &mut eyes.own => false,
+            News::Neighbours(_) | News::Own => false,
         };
-        let Eyes { plain, marked, connection, own_data, own: own_watch, .. } = eyes;
+        let Eyes { plain, marked, connection, asked, own: own_watch, .. } = eyes;
         let view = self.zk.session();
         let certain =
             left && plain && view.connected && view.id == own.session && view.connection == connection;
@@ -340,7 +389,7 @@ impl Inner {
         }
         let gone = self.zk.now();
         let keeping = self.keep(own, sent);
-        self.keeper.watched(&keeping.kept, connection, &own_data, own_watch);
+        self.keeper.watched(&keeping.kept, connection, asked, own_watch);
         if marked && !Box::pin(self.learn(waiting, own.session, None, None, knowledge)).await? {
             return Ok(None);
         }
@@ -385,8 +434,8 @@ impl Inner {
             || knowledge.mark.is_some()
             || contents::has_key(&data, STRICT_KEY)
             || data == revocation::CURATORS;
-        let plain = same_node && plain;
-        Ok(Some(Eyes { plain, marked, connection, own_data, own: own_watch, neighbours: watch }))
+        let (plain, asked) = (same_node && plain, revocation::asked(&own_data));
+        Ok(Some(Eyes { plain, marked, connection, asked, own: own_watch, neighbours: watch }))
     }
 
     /// The way of a waiter that is not next, where something stands against the shorter one.

@@ -190,6 +190,7 @@ impl Ensemble {
                 let mut children: Vec<_> = node.children.iter().cloned().collect();
                 // In no order.
                 agenda.rng.shuffle(&mut children);
+                let children = children.iter().collect();
                 Ok(match request {
                     Request::GetChildren { .. } => Response::Children { children },
                     _ => Response::Children2 { children, stat },

@@ -40,7 +40,7 @@ pub(super) fn show_response(response: Option<&Response>) -> String {
         None => String::new(),
         Some(Response::Create2 { path, stat }) => format!("created {path} czxid {:x}", stat.czxid),
         Some(Response::Children2 { children, .. } | Response::Children { children }) => {
-            let mut names: Vec<_> = children.iter().map(|child| name(child)).collect();
+            let mut names: Vec<_> = children.iter().map(name).collect();
             names.sort_unstable();
             format!("{names:?}")
         }
