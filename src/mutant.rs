@@ -84,7 +84,8 @@ pub enum Mutant {
     SequenceNotRefused,
     /// Writes on behalf of a holder without a check that it still holds.
     GuardWithoutCheck,
-    /// Deletes the node of a lock whose lease has run out without a look whose it is.
+    /// Deletes its node by name where something said that it may be gone: its lease has run out, or a transaction that
+    /// was to delete it failed.
     LostNodeByName,
     /// Strict mode: deletes its node by name after a transaction that said that it is gone.
     DeletesWhatIsGone,

@@ -47,6 +47,11 @@ impl ParentData {
 }
 
 impl Marker {
+    /// The czxid of the parent it was written for.
+    pub(super) fn parent(&self) -> i64 {
+        self.parent
+    }
+
     /// The first marker of a parent. `is_first` says that no parent of this path was there before it, so that
     /// nobody can have held under another one.
     pub(super) fn new(parent_czxid: i64, delay: Duration, is_first: bool) -> Self {

@@ -26,8 +26,8 @@ use crate::time::Time;
 use crate::zk::{OpOptions, Zk};
 use serde_json::{Map, Value};
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -441,7 +441,7 @@ impl Inner {
         match outcome {
             Ok(()) => Ok(node),
             Err(setback) => {
-                self.clean_up(node::remove(Arc::clone(&self.zk), node, false)).await;
+                self.clean_up(waiting, node::remove(Arc::clone(&self.zk), node, false)).await;
                 Err(setback)
             }
         }
@@ -473,7 +473,7 @@ impl Inner {
             outcome = &mut creation => outcome,
             error = waiting.patience.over(), if !waiting.try_only => {
                 if let Some(creation) = creation.withdraw() {
-                    self.clean_up(forget(Some(creation))).await;
+                    self.clean_up(waiting, forget(Some(creation))).await;
                 }
                 return Err(error.into());
             }
@@ -499,7 +499,7 @@ impl Inner {
                 match waiting.with(node::recover(&self.zk, &self.queue, &id, session)).await {
                     Ok(found) => Ok(found?),
                     Err(over) => {
-                        self.clean_up(forget(None)).await;
+                        self.clean_up(waiting, forget(None)).await;
                         Err(over.into())
                     }
                 }
@@ -590,17 +590,29 @@ impl Inner {
     }
 
     /// Runs a clean-up that outlives us, and waits for it as long as that is likely to help.
-    async fn clean_up<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) {
+    async fn clean_up<T: Send + 'static>(
+        &self,
+        waiting: &mut Waiting,
+        work: impl Future<Output = T> + Send + 'static,
+    ) {
         let (done, finished) = oneshot::channel();
         self.zk.spawn(Box::pin(async move {
             drop(done.send(work.await));
         }));
         if self.zk.session().connected {
-            tokio::select! {
-                biased;
-                _ = finished => {}
-                () = self.zk.sleep_until(self.zk.now() + CLEAN_UP_WAIT) => {}
-            }
+            let mut ended = pin!(async {
+                tokio::select! {
+                    biased;
+                    _ = finished => {}
+                    () = self.zk.sleep_until(self.zk.now() + CLEAN_UP_WAIT) => {}
+                }
+            });
+            poll_fn(|cx| {
+                // Who is cancelled by now takes no interrupt any more that another one waits for.
+                let _ = waiting.patience.poll_over(cx);
+                ended.as_mut().poll(cx)
+            })
+            .await;
         }
     }
 

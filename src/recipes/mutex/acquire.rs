@@ -191,7 +191,7 @@ impl Inner {
                 }
                 // A waiter that goes away says that it never held; it makes nobody else wait.
                 let given_up = Box::pin(self.give_up(entered.node, knowledge.mark));
-                Box::pin(self.clean_up(given_up)).await;
+                Box::pin(self.clean_up(waiting, given_up)).await;
                 Err(setback)
             }
         }
@@ -227,7 +227,7 @@ impl Inner {
             Ok(created) => created,
             Err(over) => {
                 if let Some(creation) = creation.withdraw().filter(|_| !mutated(Mutant::CancelLeaksNode)) {
-                    self.clean_up(Box::pin(self.forget(Some(creation), id, session))).await;
+                    self.clean_up(waiting, Box::pin(self.forget(Some(creation), id, session))).await;
                 }
                 return Err(over.into());
             }
@@ -247,7 +247,7 @@ impl Inner {
             }
             Err(error) if error.code() == Code::OUTCOME_UNKNOWN && self.options.persistent.is_some() => {
                 // What is found is not taken up: it is removed, and the next try queues again.
-                self.clean_up(Box::pin(self.forget(None, id, session))).await;
+                self.clean_up(waiting, Box::pin(self.forget(None, id, session))).await;
                 return Err(Setback::Again);
             }
             Err(error) if error.code() == Code::OUTCOME_UNKNOWN => {
@@ -260,7 +260,7 @@ impl Inner {
                         None => return Err(Setback::Again),
                     },
                     Err(over) => {
-                        self.clean_up(Box::pin(self.forget(None, id, session))).await;
+                        self.clean_up(waiting, Box::pin(self.forget(None, id, session))).await;
                         return Err(over.into());
                     }
                 }
@@ -279,7 +279,7 @@ impl Inner {
             czxid = match found {
                 Ok(Ok(Some(czxid))) => czxid,
                 setback => {
-                    self.clean_up(Box::pin(self.forget(None, id, session))).await;
+                    self.clean_up(waiting, Box::pin(self.forget(None, id, session))).await;
                     setback??;
                     return Err(Setback::Again);
                 }
@@ -370,7 +370,7 @@ impl Inner {
     }
 
     /// Runs a clean-up that outlives us, and waits for it as long as that is likely to help.
-    async fn clean_up<T: Send + 'static>(&self, work: BoxFuture<T>) -> Option<T> {
+    async fn clean_up<T: Send + 'static>(&self, waiting: &mut Waiting, work: BoxFuture<T>) -> Option<T> {
         if mutated(Mutant::NoCleanUpSuspended) && !self.zk.session().connected {
             return None;
         }
@@ -381,10 +381,18 @@ impl Inner {
         if !self.zk.session().connected {
             return None;
         }
-        tokio::select! {
-            biased;
-            result = finished => result.ok(),
-            () = self.zk.sleep_until(self.zk.now() + CLEAN_UP_WAIT) => None,
-        }
+        let mut ended = pin!(async {
+            tokio::select! {
+                biased;
+                result = finished => result.ok(),
+                () = self.zk.sleep_until(self.zk.now() + CLEAN_UP_WAIT) => None,
+            }
+        });
+        poll_fn(|cx| {
+            // Who is cancelled by now takes no interrupt any more that another acquire of the handle waits for.
+            let _ = waiting.patience.poll_over(cx);
+            ended.as_mut().poll(cx)
+        })
+        .await
     }
 }

@@ -192,8 +192,7 @@ impl Inner {
                 // Its session may live on, and the node would keep others out for nothing; also if the
                 // handle was dropped at this moment. It may be another's by now, of which nothing was heard yet.
                 (Loss::LeaseRanOut, None) => {
-                    let doubt = !mutated(Mutant::LostNodeByName);
-                    let removal = node::remove(Arc::clone(&zk), node, doubt);
+                    let removal = node::remove_if_there(Arc::clone(&zk), node, false);
                     zk.spawn(Box::pin(async move { drop(removal.await) }));
                 }
                 // A persistent one keeps others out until its holder, who may still be at work, lets go of it.

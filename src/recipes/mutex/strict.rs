@@ -185,9 +185,13 @@ pub(super) async fn leave(
     change: impl Fn(Marker) -> Marker + Send,
 ) -> Removal {
     let mut mark = mark;
+    // Where there is no marker nothing speaks against the node's being there.
+    let mut failed = false;
     let mut doubt = false;
+    let gone = |doubt| if doubt { Removal::Deleted } else { Removal::Gone };
     for _ in 0..MARK_TRIES {
         let Some(Mark { marker, version }) = mark.take().map(|mark| *mark) else { break };
+        let of = marker.parent();
         let data = change(marker).render();
         let mut ops = node.deletions();
         ops.push(MultiOp::SetData { path: parent.clone(), data, version });
@@ -195,10 +199,15 @@ pub(super) async fn leave(
             Ok(_) => return Removal::Deleted,
             // Somebody else wrote the marker: once more with what they wrote.
             Err(error) if error.code() == Code::BAD_VERSION => {
-                if let Ok((data, stat)) = zk.get(&parent, node.step(&zk)).await
-                    && let ParentData::Marker(marker) = ParentData::parse(&data, stat.czxid)
-                {
-                    mark = Some(Box::new(Mark { marker, version: stat.version }));
+                failed = true;
+                if let Ok((data, stat)) = zk.get(&parent, node.step(&zk)).await {
+                    // The parent was made anew, without our node.
+                    if stat.czxid != of && node.companion.is_none() && !mutated(Mutant::LostNodeByName) {
+                        return gone(doubt);
+                    }
+                    if let ParentData::Marker(marker) = ParentData::parse(&data, stat.czxid) {
+                        mark = Some(Box::new(Mark { marker, version: stat.version }));
+                    }
                 }
             }
             // Gone already. What is there by this name from now on is another's, where the parent was made anew.
@@ -208,10 +217,16 @@ pub(super) async fn leave(
                     && node.companion.is_none()
                     && !mutated(Mutant::DeletesWhatIsGone) =>
             {
-                return if doubt { Removal::Deleted } else { Removal::Gone };
+                return gone(doubt);
             }
-            Err(error) => doubt |= error.code() == Code::OUTCOME_UNKNOWN,
+            Err(error) => {
+                failed = true;
+                doubt |= error.code() == Code::OUTCOME_UNKNOWN;
+            }
         }
+    }
+    if failed {
+        return node::remove_if_there(zk, node, doubt).await;
     }
     node::remove(zk, node, doubt).await
 }
