@@ -122,6 +122,13 @@ fn each_wait_ends_as_it_should_whichever_thread_carries() {
 }
 
 #[test]
+fn each_callback_comes_once_also_where_the_thread_of_the_call_lingers() {
+    let ways = [(How::Shared, "100"), (How::Archive, "20"), (How::Sanitized, "20"), (How::Valgrind, "3")];
+    in_every_way("tests/capi/lingering.c", &ways, "each callback came once, and alone");
+    on_server("embedded", "tests/capi/lingering.c", &ways[..1], "each callback came once, and alone");
+}
+
+#[test]
 fn each_operation_answers_and_refuses_as_it_says() {
     let ways = [(How::Shared, ""), (How::Static, ""), (How::Sanitized, ""), (How::Valgrind, "")];
     in_every_way("tests/capi/ops.c", &ways, "each operation was as it says");

@@ -18,8 +18,9 @@
 // A lock is held until Unlock, or until it is lost: [Mutex.Lost] tells. Let the resource that it protects refuse a
 // [Mutex.Token] smaller than the largest it has seen.
 //
-// A goroutine that waits here takes no thread of the operating system. When the context of a wait ends, the wait is
-// cancelled and its outcome awaited, so that no lock is granted to nobody.
+// A goroutine that waits here takes no thread of the operating system, but for the first millisecond of a call that is the
+// only one under way. When the context of a wait ends, the wait is cancelled and its outcome awaited, so that no lock is
+// granted to nobody.
 //
 // # Errors
 //

@@ -71,6 +71,7 @@ unsafe extern "C" {
         destroy: *mut c_void,
         err: *mut c_void,
     ) -> i32;
+    fn zkh_thread_set_linger(timeout_ms: i64, err: *mut c_void) -> i32;
     fn zkh_server_set_frozen(server: Handle, frozen: bool, err: *mut c_void) -> i32;
     fn zkh_server_set_isolated(server: Handle, isolated: bool, err: *mut c_void) -> i32;
     fn zkh_server_free(server: Handle) -> i32;
@@ -826,6 +827,9 @@ fn tear_down(scene: &Arc<Scene>) {
     let null = ptr::null_mut();
     // SAFETY: no callback, no data, no error.
     unsafe { zkh_log_set_callback(0, null, null, null, null) };
+    // This thread plays the next input, too.
+    // SAFETY: a null error is allowed.
+    unsafe { zkh_thread_set_linger(0, null) };
     let open = |ticket: &Arc<Ticket>| {
         let told = ticket.accepted.load(Ordering::SeqCst) || ticket.refused.load(Ordering::SeqCst);
         told && ticket.has_destroy.load(Ordering::SeqCst) && ticket.destroyed.load(Ordering::SeqCst) == 0

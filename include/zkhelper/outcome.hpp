@@ -4,6 +4,7 @@
 #define ZKHELPER_OUTCOME_HPP
 
 #include <zkhelper/error.hpp>
+#include <zkhelper/handle.hpp>
 
 #include <cstdint>
 #include <cstdio>
@@ -82,7 +83,8 @@ private:
     std::optional<error> failed_;
 };
 
-/// Takes the outcome of an asynchronous call, once, on a thread of the library. Inside it everything that waits is
+/// Takes the outcome of an asynchronous call, once, on a thread of the library, or on the one that made the call if that
+/// lingers (set_thread_linger()). Inside it everything that waits is
 /// refused with errc::would_deadlock; asynchronous calls are allowed, and so is destroying objects, its own among
 /// them. An exception that leaves it is caught and reported (on_exception()).
 template <class T> using callback = std::function<void(outcome<T>)>;
@@ -158,6 +160,12 @@ inline void on_exception(exception_handler handler)
     const std::lock_guard<std::mutex> held(detail::the_exceptions().lock);
     detail::the_exceptions().handler.swap(shared);
 }
+
+/// Lets the asynchronous calls that this thread makes from now on linger: each waits for its own completion, for at most so
+/// long, and its callback, or its future, then comes in this thread, before the call returns; unless others of the client are
+/// due before it. Zero, as in every thread at first, does not wait. Hold no lock around a call that lingers which a callback of
+/// the client takes. Any thread, not in callbacks.
+inline void set_thread_linger(timeout time) { detail::call(zkh_thread_set_linger, time.ms()); }
 
 /// An asynchronous call under way. It owns nothing: dropping it changes nothing.
 class operation {

@@ -1,5 +1,6 @@
 //! The thread that runs a client's callbacks, in the order in which they came due, and what a handle
-//! needs so that none of its callbacks runs any more once it was freed.
+//! needs so that none of its callbacks runs any more once it was freed. A callback may have its turn in another thread,
+//! which the dispatcher waits for.
 
 use super::boundary::{InCallback, UserData, is_in_callback, panicked};
 use crate::client::runtime::spawn_thread;
@@ -31,6 +32,8 @@ struct State {
     jobs: VecDeque<Job>,
     is_running: bool,
     is_over: bool,
+    /// Whether it is somebody's turn: a job runs, here or elsewhere.
+    is_taken: bool,
 }
 
 impl Dispatcher {
@@ -56,6 +59,47 @@ impl Dispatcher {
         self.queue.state.lock().jobs.push_back(Box::new(job));
         self.queue.changed.notify_one();
     }
+
+    /// The turn of a callback that came due now, to be run in another thread: none if others are before it.
+    pub(super) fn turn(&self) -> Option<Turn> {
+        let mut state = self.queue.state.lock();
+        if state.is_taken || !state.jobs.is_empty() {
+            return None;
+        }
+        state.is_taken = true;
+        Some(Turn(Arc::clone(&self.queue)))
+    }
+}
+
+/// Whoever has it runs a callback, and nobody else of this dispatcher's does. It ends when this is dropped.
+pub(super) struct Turn(Arc<Queue>);
+
+impl Turn {
+    /// Runs a callback, which leaves what is due.
+    pub(super) fn run(self, callback: impl FnOnce() -> Due) {
+        let _mark = InCallback::enter();
+        let due = caught(callback);
+        if !is_in_callback() {
+            // The child of a fork that the callback made: another thread of the parent's may have held a lock of theirs.
+            std::mem::forget((self, due));
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.is_taken = false;
+        if !state.jobs.is_empty() || state.is_over {
+            self.0.changed.notify_one();
+        }
+    }
+}
+
+fn caught<R>(callback: impl FnOnce() -> R) -> Option<R> {
+    catch_unwind(AssertUnwindSafe(callback))
+        .map_err(|panic| log::error!("while a callback was run: {}", panicked(&*panic)))
+        .ok()
 }
 
 impl Drop for Dispatcher {
@@ -68,20 +112,20 @@ impl Drop for Dispatcher {
 impl Queue {
     fn run(&self) {
         let _mark = InCallback::enter();
-        while let Some(job) = self.next() {
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(job)) {
-                log::error!("while a callback was run: {}", panicked(&*panic));
-            }
-        }
-    }
-
-    fn next(&self) -> Option<Job> {
         let mut state = self.state.lock();
         loop {
-            match state.jobs.pop_front() {
-                Some(job) => return Some(job),
-                None if state.is_over => return None,
-                None => state = self.changed.wait(state),
+            if state.is_taken {
+                state = self.changed.wait(state);
+            } else if let Some(job) = state.jobs.pop_front() {
+                state.is_taken = true;
+                drop(state);
+                caught(job);
+                state = self.state.lock();
+                state.is_taken = false;
+            } else if state.is_over {
+                return;
+            } else {
+                state = self.changed.wait(state);
             }
         }
     }
@@ -90,10 +134,17 @@ impl Queue {
 /// A handle's end, and the callbacks that are due until then.
 pub(super) struct Gate {
     closed: watch::Sender<bool>,
-    due: Mutex<usize>,
+    due: Mutex<Count>,
     idle: Condvar,
     /// The same news as `idle`, for tasks.
     none_due: Notify,
+}
+
+#[derive(Default)]
+struct Count {
+    due: usize,
+    /// Threads that wait for the last one. Nobody else is woken: that takes a call of the kernel.
+    waiting: usize,
 }
 
 /// A callback that is due: it is over when this is dropped.
@@ -103,7 +154,7 @@ impl Gate {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             closed: watch::Sender::new(false),
-            due: Mutex::new(0),
+            due: Mutex::default(),
             idle: Condvar::new(),
             none_due: Notify::new(),
         })
@@ -111,17 +162,17 @@ impl Gate {
 
     /// Promises a callback.
     pub(super) fn enter(self: &Arc<Self>) -> Result<Due> {
-        let mut due = self.due.lock();
+        let mut count = self.due.lock();
         if *self.closed.borrow() {
             return Err(freed());
         }
-        *due += 1;
+        count.due += 1;
         Ok(Due(Arc::clone(self)))
     }
 
     /// No callback is promised from now on, and what waits ends.
     pub(super) fn close(&self) {
-        let _due = self.due.lock();
+        let _count = self.due.lock();
         self.closed.send_replace(true);
     }
 
@@ -143,10 +194,12 @@ impl Gate {
         if is_in_callback() {
             return;
         }
-        let mut due = self.due.lock();
-        while *due > 0 {
-            due = self.idle.wait(due);
+        let mut count = self.due.lock();
+        count.waiting += 1;
+        while count.due > 0 {
+            count = self.idle.wait(count);
         }
+        count.waiting -= 1;
     }
 
     /// Ends when every callback that was promised is over.
@@ -155,7 +208,7 @@ impl Gate {
             let none_due = self.none_due.notified();
             tokio::pin!(none_due);
             none_due.as_mut().enable();
-            if *self.due.lock() == 0 {
+            if self.due.lock().due == 0 {
                 return;
             }
             none_due.await;
@@ -165,10 +218,12 @@ impl Gate {
 
 impl Drop for Due {
     fn drop(&mut self) {
-        let mut due = self.0.due.lock();
-        *due = due.saturating_sub(1);
-        if *due == 0 {
-            self.0.idle.notify_all();
+        let mut count = self.0.due.lock();
+        count.due = count.due.saturating_sub(1);
+        if count.due == 0 {
+            if count.waiting > 0 {
+                self.0.idle.notify_all();
+            }
             self.0.none_due.notify_waiters();
         }
     }

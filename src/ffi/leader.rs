@@ -36,7 +36,7 @@ impl zkh_leader {
     }
 }
 
-/// Who leads, as the completion of a call and as news. It is called on a thread of the library.
+/// Who leads, as the completion of a call, which is called as `zkh_done_fn` is, and as news, on a thread of the library.
 /// `leader` is null where nobody ever led, and where `status` is not `ZKH_OK`; `error` is null unless it
 /// is. Both belong to the library and are gone when the callback returns. What waits is refused in it with
 /// `ZKH_WOULD_DEADLOCK`. It must not throw.

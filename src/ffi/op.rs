@@ -1,17 +1,22 @@
 //! Calls that wait: one way for the blocking and the asynchronous form. The work is a task on the IO
-//! thread; its outcome goes to the thread that waits, or to the callback.
+//! thread; its outcome goes to the thread that waits, or to the callback: on the dispatcher's thread, or on the one
+//! that made the call, if that lingers.
 
 use super::boundary::{self, UserData, may_block, status};
 use super::codes::zkh_status;
-use super::dispatcher::{Dispatcher, Due, Gate, freed};
+use super::dispatcher::{Dispatcher, Due, Gate, Turn, freed};
 use super::error::zkh_error;
 use super::handles;
 use crate::error::{Code, Error, Result};
 use crate::sync::Mutex;
 use crate::zk::Zk;
+use std::cell::Cell;
 use std::ffi::c_void;
-use std::future::pending;
+use std::future::{pending, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// An asynchronous operation under way. It is freed by its completion: there is nothing to free.
@@ -23,7 +28,8 @@ pub struct zkh_op {
 }
 
 /// The completion of an asynchronous call. It is called exactly once if the call returned `ZKH_OK`, and
-/// never otherwise, on a thread of the library, in the order of completion for one client; it may be
+/// never otherwise, on a thread of the library or, where `zkh_thread_set_linger` asks for it, in the one that made
+/// the call; one at a time and in the order of completion for one client. It may be
 /// called before the call itself has returned. `value` is what the call says it is. `error` is null when
 /// `status` is `ZKH_OK`; it belongs to the library and is gone when the callback returns. Inside it a
 /// function that waits answers `ZKH_WOULD_DEADLOCK`; all others, free among them, are allowed. It must
@@ -33,7 +39,7 @@ pub type zkh_done_fn = Option<
 >;
 
 /// Destroys the `user_data` of a callback. It is called exactly once: after the last call of the callback,
-/// and on the library's thread, or before the function that it was given to returns, if that one fails. What
+/// and on the same thread, or before the function that it was given to returns, if that one fails. What
 /// waits is refused in it with `ZKH_WOULD_DEADLOCK`. It must not throw.
 pub type zkh_destroy_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
@@ -53,6 +59,36 @@ pub unsafe extern "C" fn zkh_op_cancel(op: zkh_op, err: *mut *mut zkh_error) -> 
     };
     // SAFETY: `err` is null or a place for a pointer.
     unsafe { status("zkh_op_cancel", err, body) }
+}
+
+thread_local! {
+    /// For how long this thread's asynchronous calls linger; `None` for ever.
+    static LINGER: Cell<Option<Duration>> = const { Cell::new(Some(Duration::ZERO)) };
+}
+
+/// Lets the asynchronous calls that this thread makes from now on linger: each waits for its own completion, for at most
+/// `timeout_ms` milliseconds; -1 waits for ever, and 0, as in every thread at first, does not wait. If it completes meanwhile, its
+/// callback is called in this thread, before the call returns; otherwise on a thread of the library, as ever. So it is, too,
+/// where other callbacks of the client are due before it or run at the moment: the order stays, and no two run at once.
+/// It saves changes of threads where an answer is near.
+/// `*op` is written before the wait, so that another thread may cancel it. Calls inside callbacks do not linger, and neither
+/// does zkh_elector_start. Hold no lock around a call that lingers which a callback of the client takes.
+/// Any thread, not in callbacks. Errors: ZKH_BAD_ARGUMENT; ZKH_WOULD_DEADLOCK.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn zkh_thread_set_linger(timeout_ms: i64, err: *mut *mut zkh_error) -> zkh_status {
+    let body = || {
+        may_block()?;
+        LINGER.set(boundary::timeout(timeout_ms)?);
+        Ok(())
+    };
+    // SAFETY: `err` is null or a place for a pointer.
+    unsafe { status("zkh_thread_set_linger", err, body) }
+}
+
+/// For how long a call of this thread lingers here, `None` for ever; or not at all.
+fn linger() -> Option<Option<Duration>> {
+    let limit = LINGER.try_with(Cell::get).ok()?;
+    (limit != Some(Duration::ZERO) && may_block().is_ok()).then_some(limit)
 }
 
 /// What a [`zkh_op`] stands for. Dropping what is in it cancels the operation.
@@ -77,7 +113,7 @@ impl Cancel {
 /// A callback that takes an outcome of this kind.
 pub(super) trait Completion<T>: Send + 'static {
     fn is_null(&self) -> bool;
-    /// Called once, on the dispatcher's thread.
+    /// Called once, when it is its turn.
     fn complete(self, user: UserData, outcome: Result<T>);
 }
 
@@ -108,7 +144,103 @@ type Complete<T> = Box<dyn FnOnce(UserData, Result<T>) + Send>;
 /// Where an outcome goes.
 enum Done<T> {
     Waiter(oneshot::Sender<Result<T>>),
-    Callback { complete: Complete<T>, user: UserData, due: Due, op: Option<u64>, dispatcher: Arc<Dispatcher> },
+    Callback(Callback<T>),
+    Lingerer(Arc<Lingerer<T>>),
+}
+
+/// A completion that is owed.
+struct Callback<T> {
+    complete: Complete<T>,
+    user: UserData,
+    due: Due,
+    op: Option<u64>,
+    dispatcher: Arc<Dispatcher>,
+}
+
+impl<T: Send + 'static> Callback<T> {
+    /// Calls it, whose turn it is. Whoever waits for the handle's last callback goes on once what this gives is dropped.
+    fn call(self, outcome: Result<T>) -> Due {
+        if let Some(op) = self.op {
+            let _ = handles::remove::<Op>(op);
+        }
+        (self.complete)(self.user, outcome);
+        self.due
+    }
+
+    /// Lets the dispatcher call it.
+    fn push(self, outcome: Result<T>) {
+        let dispatcher = Arc::clone(&self.dispatcher);
+        dispatcher.push(move || drop(self.call(outcome)));
+    }
+}
+
+/// A thread that waits for the completion of a call it made, and would call the callback itself.
+struct Lingerer<T>(Mutex<Stage<T>>);
+
+enum Stage<T> {
+    /// It waits, and this wakes it.
+    Waits(Callback<T>, Option<Waker>),
+    /// It is to call this.
+    Called(Callback<T>, Result<T>, Turn),
+    /// It has gone without the outcome.
+    Left(Callback<T>),
+    /// Nothing is left to be done.
+    Over,
+}
+
+impl<T: Send + 'static> Lingerer<T> {
+    /// Hands the outcome to the thread if it is still there and the turn is its, and otherwise to the dispatcher.
+    fn deliver(&self, outcome: Result<T>) {
+        let mut stage = self.0.lock();
+        let waker = match std::mem::replace(&mut *stage, Stage::Over) {
+            Stage::Waits(callback, waker) => {
+                match callback.dispatcher.turn() {
+                    Some(turn) => *stage = Stage::Called(callback, outcome, turn),
+                    None => callback.push(outcome),
+                }
+                waker
+            }
+            Stage::Left(callback) => {
+                callback.push(outcome);
+                None
+            }
+            // It is delivered once.
+            other => {
+                *stage = other;
+                None
+            }
+        };
+        drop(stage);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Waits in this thread for at most so long, and calls the callback if it is its turn by then. False if the outcome is
+    /// still to come.
+    fn linger(&self, zk: &Arc<dyn Zk>, limit: Option<Duration>) -> bool {
+        let delivered = poll_fn(|context| match &mut *self.0.lock() {
+            Stage::Waits(_, waker) => {
+                *waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
+        });
+        zk.wait(pin!(delivered), limit);
+        let mut stage = self.0.lock();
+        match std::mem::replace(&mut *stage, Stage::Over) {
+            Stage::Waits(callback, _) => {
+                *stage = Stage::Left(callback);
+                false
+            }
+            Stage::Called(callback, outcome, turn) => {
+                drop(stage);
+                turn.run(|| callback.call(outcome));
+                true
+            }
+            _ => true,
+        }
+    }
 }
 
 /// Delivers one outcome, whatever happens to the task that owes it.
@@ -119,14 +251,8 @@ impl<T: Send + 'static> Delivery<T> {
         match self.0.take() {
             // It waits until this comes.
             Some(Done::Waiter(waiter)) => drop(waiter.send(outcome)),
-            Some(Done::Callback { complete, user, due, op, dispatcher }) => dispatcher.push(move || {
-                if let Some(op) = op {
-                    let _ = handles::remove::<Op>(op);
-                }
-                complete(user, outcome);
-                // Whoever waits for the handle's last callback goes on from here.
-                drop(due);
-            }),
+            Some(Done::Callback(callback)) => callback.push(outcome),
+            Some(Done::Lingerer(lingerer)) => lingerer.deliver(outcome),
             None => {}
         }
     }
@@ -217,8 +343,18 @@ impl On<'_> {
         };
         let dispatcher = Arc::clone(self.dispatcher);
         let complete = Box::new(move |user, outcome| callback.complete(user, outcome));
-        self.start(Done::Callback { complete, user, due, op: id, dispatcher }, cancel, work);
-        self.zk.attend();
+        let callback = Callback { complete, user, due, op: id, dispatcher };
+        let lingered = if let Some(limit) = linger() {
+            let lingerer = Arc::new(Lingerer(Mutex::new(Stage::Waits(callback, None))));
+            self.start(Done::Lingerer(Arc::clone(&lingerer)), cancel, work);
+            lingerer.linger(self.zk, limit)
+        } else {
+            self.start(Done::Callback(callback), cancel, work);
+            false
+        };
+        if !lingered {
+            self.zk.attend();
+        }
         Ok(())
     }
 }

@@ -41,8 +41,8 @@ struct Entry {
 }
 
 /// The completion of an asynchronous call that answers with a result. It is called exactly once if the call
-/// returned `ZKH_OK`, and never otherwise, on a thread of the library, in the order of completion for one
-/// client; it may be called before the call itself has returned. `result` is null unless `status` is
+/// returned `ZKH_OK`, and never otherwise, on a thread of the library or, where `zkh_thread_set_linger` asks for it,
+/// in the one that made the call; one at a time and in the order of completion for one client. It may be called before the call itself has returned. `result` is null unless `status` is
 /// `ZKH_OK`, `error` is null if it is; both belong to the library and are gone when the callback returns.
 /// Inside it a function that waits answers `ZKH_WOULD_DEADLOCK`; all others, free among them, are allowed. It
 /// must not throw.

@@ -288,7 +288,7 @@ pub unsafe extern "C" fn zkh_client_watch(
     unsafe { status("zkh_client_watch", err, body) }
 }
 
-/// The same, without waiting: `armed` gets the outcome, on the same thread as `callback` and before it is called
+/// The same, without waiting: `armed` gets the outcome, and is over before `callback` is called
 /// for the first time; `armed_data` is destroyed by `armed_destroy`. `*watch` is there at once, and null if the
 /// call itself fails; otherwise the caller frees it, also where the watch could not be armed. Freeing it before
 /// it is armed ends the call with ZKH_CLOSED. `op`, which may be null, takes a handle to cancel it by.

@@ -81,9 +81,11 @@ func (c *Conn) ReadAll(ctx context.Context, reads ...Op) ([]OpResult, error) {
 // and has its own result.
 func (c *Conn) Pipeline(ctx context.Context, ops ...Op) []OpResult {
 	calls := make([]*abi.Call, len(ops))
-	for i, op := range ops {
-		calls[i] = c.core.client.Submit(op, c.core.lenient)
-	}
+	abi.Together(func() {
+		for i, op := range ops {
+			calls[i] = c.core.client.Submit(op, c.core.lenient)
+		}
+	})
 	results := make([]OpResult, len(ops))
 	for i, call := range calls {
 		results[i] = opResult(waited(ctx, call))

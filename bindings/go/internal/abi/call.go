@@ -7,8 +7,10 @@ import "C"
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/cgo"
 	"strings"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -24,13 +26,29 @@ type Outcome struct {
 
 // Call is a call under way. Its outcome comes exactly once.
 type Call struct {
-	done chan Outcome
-	op   C.zkh_op
+	done    chan Outcome
+	op      C.zkh_op
+	counted atomic.Bool // Whether it is one of pending.
 }
 
 // starting bounds how many goroutines begin a call at once. A call may write to the socket, and Go adds a thread for each
 // that lasts longer than its scheduler waits, and keeps it.
 var starting = make(chan struct{}, 4)
+
+// pending is how many calls are under way, but for those that are known to take long.
+var pending atomic.Int32
+
+// patience is for how many milliseconds a call that is alone waits in C. There it takes its answer from the socket
+// itself, if it is one of many in a row, and its callback comes in the same thread: nobody has to be woken. What takes
+// longer is waited for without a thread.
+const patience = 1
+
+// Together begins calls that are to be under way at the same time.
+func Together(begin func()) {
+	pending.Add(1)
+	defer pending.Add(-1)
+	begin()
+}
 
 // start makes an asynchronous call. What it is given it passes on to C.
 func start(call func(user C.uintptr_t, op *C.zkh_op, err **C.zkh_error) C.zkh_status) *Call {
@@ -38,16 +56,37 @@ func start(call func(user C.uintptr_t, op *C.zkh_op, err **C.zkh_error) C.zkh_st
 	handle := cgo.NewHandle(c)
 	var op C.zkh_op
 	var err *C.zkh_error
-	starting <- struct{}{}
-	status := call(C.uintptr_t(handle), &op, &err)
-	<-starting
+	var status C.zkh_status
+	c.counted.Store(true)
+	if pending.Add(1) == 1 {
+		// What lingers is the thread.
+		runtime.LockOSThread()
+		C.zkh_thread_set_linger(patience, nil)
+		status = call(C.uintptr_t(handle), &op, &err)
+		C.zkh_thread_set_linger(0, nil)
+		runtime.UnlockOSThread()
+		// If it is not over by now, it is no company for others: a lock may be waited for all day.
+		c.uncount()
+	} else {
+		starting <- struct{}{}
+		status = call(C.uintptr_t(handle), &op, &err)
+		<-starting
+	}
 	if status != C.ZKH_OK {
+		c.uncount()
 		handle.Delete()
 		c.done <- Outcome{Err: takeError(status, err)}
 		return c
 	}
 	c.op = op
 	return c
+}
+
+// uncount lets it be pending no more.
+func (c *Call) uncount() {
+	if c.counted.CompareAndSwap(true, false) {
+		pending.Add(-1)
+	}
 }
 
 // Done has the outcome, once.

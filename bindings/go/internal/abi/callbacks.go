@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// The exported functions run on threads of the library. None of them waits, but for a lock that nobody holds
-// while waiting.
+// The exported functions run on threads of the library, or on one that lingers in a call. None of them waits, but for a
+// lock that nobody holds while waiting.
 
 func of[T any](handle C.uintptr_t) T { return cgo.Handle(handle).Value().(T) }
 
@@ -17,6 +17,7 @@ func of[T any](handle C.uintptr_t) T { return cgo.Handle(handle).Value().(T) }
 func complete(handle C.uintptr_t, outcome Outcome) {
 	call := of[*Call](handle)
 	cgo.Handle(handle).Delete()
+	call.uncount()
 	call.done <- outcome
 }
 

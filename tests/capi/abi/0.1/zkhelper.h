@@ -22,7 +22,8 @@
  * list; all others come to its callback.
  *
  * Every function may be called from every thread. Those that wait have an asynchronous twin, and are refused
- * inside callbacks. Callbacks run on threads of the library, which take no signals of the program's. A child
+ * inside callbacks. Callbacks run on threads of the library, which take no signals of the program's, unless a thread
+ * asks for its own (zkh_thread_set_linger). A child
  * of a fork cannot use its parent's handles (ZKH_FORKED), but may connect anew.
  */
 
@@ -418,7 +419,8 @@ typedef struct zkh_client {
 } zkh_client;
 
 // The completion of an asynchronous call. It is called exactly once if the call returned `ZKH_OK`, and
-// never otherwise, on a thread of the library, in the order of completion for one client; it may be
+// never otherwise, on a thread of the library or, where `zkh_thread_set_linger` asks for it, in the one that made
+// the call; one at a time and in the order of completion for one client. It may be
 // called before the call itself has returned. `value` is what the call says it is. `error` is null when
 // `status` is `ZKH_OK`; it belongs to the library and is gone when the callback returns. Inside it a
 // function that waits answers `ZKH_WOULD_DEADLOCK`; all others, free among them, are allowed. It must
@@ -426,7 +428,7 @@ typedef struct zkh_client {
 typedef void (*zkh_done_fn)(void *user_data, zkh_status status, int64_t value, const struct zkh_error *error);
 
 // Destroys the `user_data` of a callback. It is called exactly once: after the last call of the callback,
-// and on the library's thread, or before the function that it was given to returns, if that one fails. What
+// and on the same thread, or before the function that it was given to returns, if that one fails. What
 // waits is refused in it with `ZKH_WOULD_DEADLOCK`. It must not throw.
 typedef void (*zkh_destroy_fn)(void *user_data);
 
@@ -442,8 +444,8 @@ typedef void (*zkh_state_fn)(void *user_data,
                              const struct zkh_error *reason);
 
 // The completion of an asynchronous call that answers with a result. It is called exactly once if the call
-// returned `ZKH_OK`, and never otherwise, on a thread of the library, in the order of completion for one
-// client; it may be called before the call itself has returned. `result` is null unless `status` is
+// returned `ZKH_OK`, and never otherwise, on a thread of the library or, where `zkh_thread_set_linger` asks for it,
+// in the one that made the call; one at a time and in the order of completion for one client. It may be called before the call itself has returned. `result` is null unless `status` is
 // `ZKH_OK`, `error` is null if it is; both belong to the library and are gone when the callback returns.
 // Inside it a function that waits answers `ZKH_WOULD_DEADLOCK`; all others, free among them, are allowed. It
 // must not throw.
@@ -579,7 +581,7 @@ typedef struct zkh_term {
 // `ZKH_WOULD_DEADLOCK`. It must not throw.
 typedef void (*zkh_term_fn)(void *user_data, struct zkh_term term, int64_t token, int64_t valid_ms);
 
-// Who leads, as the completion of a call and as news. It is called on a thread of the library.
+// Who leads, as the completion of a call, which is called as `zkh_done_fn` is, and as news, on a thread of the library.
 // `leader` is null where nobody ever led, and where `status` is not `ZKH_OK`; `error` is null unless it
 // is. Both belong to the library and are gone when the callback returns. What waits is refused in it with
 // `ZKH_WOULD_DEADLOCK`. It must not throw.
@@ -846,6 +848,17 @@ const char *zkh_code_name(zkh_status code);
 // Any thread, also in callbacks. Errors: ZKH_BAD_HANDLE, also when the operation has completed;
 // ZKH_FORKED.
 zkh_status zkh_op_cancel(struct zkh_op op, struct zkh_error **err);
+
+// Lets the asynchronous calls that this thread makes from now on linger: each waits for its own completion, for at most
+// `timeout_ms` milliseconds; -1 waits for ever, and 0, as in every thread at first, does not wait. If it completes meanwhile, its
+// callback is called in this thread, before the call returns; otherwise on a thread of the library, as ever. So it is, too,
+// where other callbacks of the client are due before it or run at the moment: the order stays, and no two run at once.
+// It saves changes of threads where an answer is near.
+// `*op` is written before the wait, so that another thread may cancel it. Calls inside callbacks do not linger, and neither
+// does zkh_elector_start. Hold no lock around a call that lingers which a callback of the client takes.
+// Any thread, not in callbacks. Errors: ZKH_BAD_ARGUMENT; ZKH_WOULD_DEADLOCK.
+zkh_status zkh_thread_set_linger(int64_t timeout_ms,
+                                 struct zkh_error **err);
 
 // How the operation ended: ZKH_OK, but for a result of `zkh_result_at`. Any thread. It cannot fail; ZKH_OK
 // for a null pointer.
@@ -1598,7 +1611,7 @@ zkh_status zkh_client_watch(struct zkh_client client,
                             struct zkh_result **result,
                             struct zkh_error **err);
 
-// The same, without waiting: `armed` gets the outcome, on the same thread as `callback` and before it is called
+// The same, without waiting: `armed` gets the outcome, and is over before `callback` is called
 // for the first time; `armed_data` is destroyed by `armed_destroy`. `*watch` is there at once, and null if the
 // call itself fails; otherwise the caller frees it, also where the watch could not be armed. Freeing it before
 // it is armed ends the call with ZKH_CLOSED. `op`, which may be null, takes a handle to cancel it by.
