@@ -190,7 +190,8 @@ impl Inner {
                     return Err(setback);
                 }
                 // A waiter that goes away says that it never held; it makes nobody else wait.
-                let given_up = Box::pin(self.give_up(entered.node, knowledge.mark));
+                let may_be_gone = matches!(setback, Setback::Again);
+                let given_up = Box::pin(self.give_up(entered.node, knowledge.mark, may_be_gone));
                 Box::pin(self.clean_up(waiting, given_up)).await;
                 Err(setback)
             }

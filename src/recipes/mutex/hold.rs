@@ -294,9 +294,8 @@ impl Inner {
         drop(keeping);
         let sequence = node.sequence;
         let unfinished = self.unfinished();
-        let removal = leave(Arc::clone(&self.zk), self.path.clone(), node, mark, move |marker| {
-            marker.released(sequence)
-        });
+        let (zk, path) = (Arc::clone(&self.zk), self.path.clone());
+        let removal = leave(zk, path, node, mark, false, move |marker| marker.released(sequence));
         async move {
             let removal = removal.await;
             if let Some(seat) = seat.filter(|_| removal == Removal::Deleted) {

@@ -158,10 +158,12 @@ impl Inner {
         &self,
         node: LockNode,
         mark: Option<Box<Mark>>,
+        may_be_gone: bool,
     ) -> impl Future<Output = Removal> + Send + use<> {
         let sequence = node.sequence;
         let unfinished = self.unfinished();
-        let left = leave(Arc::clone(&self.zk), self.path.clone(), node, mark, move |marker| {
+        let (zk, path) = (Arc::clone(&self.zk), self.path.clone());
+        let left = leave(zk, path, node, mark, may_be_gone, move |marker| {
             if mutated(Mutant::GiveUpMarksClean) {
                 return marker.released(sequence);
             }
@@ -176,17 +178,17 @@ impl Inner {
 }
 
 /// Removes a node, and where the path has a marker says in the same transaction what that means.
-/// What cannot be marked is removed all the same: an absent mark costs a delay, an absent removal the lock.
+/// What cannot be marked is removed all the same: an absent mark costs a delay, an absent removal the lock. `failed` says that
+/// the node may be gone already, by another's hand.
 pub(super) async fn leave(
     zk: Arc<dyn Zk>,
     parent: String,
     node: LockNode,
     mark: Option<Box<Mark>>,
+    mut failed: bool,
     change: impl Fn(Marker) -> Marker + Send,
 ) -> Removal {
     let mut mark = mark;
-    // Where there is no marker nothing speaks against the node's being there.
-    let mut failed = false;
     let mut doubt = false;
     let gone = |doubt| if doubt { Removal::Deleted } else { Removal::Gone };
     for _ in 0..MARK_TRIES {
@@ -225,7 +227,7 @@ pub(super) async fn leave(
             }
         }
     }
-    if failed {
+    if failed && !mutated(Mutant::DeletesWhatIsGone) {
         return node::remove_if_there(zk, node, doubt).await;
     }
     node::remove(zk, node, doubt).await
