@@ -340,6 +340,7 @@ pub(crate) fn run(
         let (holder, next) = contenders(&base);
         let mut pair = Pair::ready(holder, next, MODES);
         fault(&mut pair);
+        ground.revive();
         let beliefs = pair.finish();
         for (outcome, (holder, next)) in outcomes.iter_mut().zip(&beliefs) {
             outcome.add(holder, next);

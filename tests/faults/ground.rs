@@ -3,12 +3,14 @@
 use crate::support::eventually;
 use crate::support::zookeeper::{Ensemble, Flavor, START_LIMIT};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zkhelper::zk::OpOptions;
 use zkhelper::{Client, Code, Options};
 
 /// Ends a test that hangs; no working test comes near it.
 pub(crate) const LIMIT: Duration = Duration::from_secs(180);
+/// How long servers may make no session once a fault is over.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The session timeout of those who contend, and in strict mode their lease and the path's delay.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -64,6 +66,24 @@ impl Ground {
         }
         self.ensemble.wait_quorum();
         self.ensemble.wait_all_up();
+    }
+
+    /// Waits until new sessions are made again. An ensemble that stood still as a whole has been seen to elect a leader, to
+    /// answer words, and to make no session for minutes: then the servers are started anew, which is a fault like any other.
+    #[track_caller]
+    pub(crate) fn revive(&self) {
+        let start = Instant::now();
+        let ensemble = self.ensemble;
+        while !(0..ensemble.servers()).any(|i| ensemble.makes_sessions(i)) {
+            if start.elapsed() > PATIENCE {
+                println!("the servers make no session for {PATIENCE:?}: they are started anew");
+                (0..ensemble.servers()).for_each(|i| ensemble.kill(i));
+                (0..ensemble.servers()).for_each(|i| ensemble.start(i));
+                ensemble.wait_quorum();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// The addresses of all servers but one.

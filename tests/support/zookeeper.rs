@@ -514,6 +514,11 @@ impl Ensemble {
         }
     }
 
+    /// Whether server `i` makes a session, which takes a quorum that commits; it has two seconds for each step.
+    pub fn makes_sessions(&self, i: usize) -> bool {
+        raw::try_session(self.address(i), WORD_LIMIT).is_ok()
+    }
+
     /// Waits until a leader serves and, with it, more than half of the servers. Returns the leader.
     #[track_caller]
     pub fn wait_quorum(&self) -> usize {
