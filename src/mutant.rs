@@ -38,6 +38,8 @@ pub enum Mutant {
     NeighbourByName,
     /// Repeats a deletion after a look that does not tell its own node from another of that name.
     CzxidNotCompared,
+    /// Takes a node of its own node's name for its own, though the parent was made after it.
+    ForgetsParent,
     /// Repeats a deletion without a look.
     DeletesByName,
     /// Believes in its session for a timeout after any byte from a server.
@@ -58,6 +60,8 @@ pub enum Mutant {
     ParentAlwaysFirst,
     /// Strict mode: takes part in a path whose delay is not its own.
     DelayNotCompared,
+    /// Strict mode: takes what its handle last wrote for the path's marker, whatever was written since.
+    RecallsAnyMarker,
     /// Strict mode: takes every number that is absent for one that never held.
     AbsentIsOutlived,
     /// Strict mode: waits for the delay as if no clock ran faster than another.
@@ -118,7 +122,7 @@ pub enum Mutant {
 #[cfg(feature = "simulation")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 53] = [
+    pub const ALL: [Self; 55] = [
         Self::NoBarrier,
         Self::SyncAsBarrier,
         Self::AnyOwnNode,
@@ -135,6 +139,7 @@ impl Mutant {
         Self::NeighbourEventIsTurn,
         Self::NeighbourByName,
         Self::CzxidNotCompared,
+        Self::ForgetsParent,
         Self::DeletesByName,
         Self::LeaseFromPings,
         Self::LeaseFromAnswer,
@@ -154,6 +159,7 @@ impl Mutant {
         Self::ReleasesAtOnce,
         Self::DelayNotCompared,
         Self::AbsentIsOutlived,
+        Self::RecallsAnyMarker,
         Self::DriftIgnored,
         Self::StrictLeaseFromPings,
         Self::RenewsByName,

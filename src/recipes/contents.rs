@@ -26,7 +26,7 @@ pub(super) fn render(extra: &Map<String, Value>, description: &str, id: &str) ->
     map.insert("hostname".to_owned(), hostname.to_string_lossy().into());
     map.insert("pid".to_owned(), std::process::id().into());
     map.insert("desc".to_owned(), description.into());
-    let key = if extra.contains_key(ID) { ATTEMPT } else { ID };
+    let key = if extra.contains_key(ID) || extra.contains_key(ATTEMPT) { ATTEMPT } else { ID };
     map.insert(key.to_owned(), id.into());
     Value::Object(map).to_string().into_bytes()
 }
@@ -90,6 +90,12 @@ mod tests {
         let map = object(&data).expect("an object");
         assert_eq!(map.get("id").and_then(Value::as_str), Some("node 7"));
         assert!(has_id(&data, "the-id") && !has_id(&data, "other"));
+    }
+
+    #[test]
+    fn an_attempt_id_of_the_callers_does_not_hide_ours() {
+        let data = render(&parse(r#"{"attempt-id": "7"}"#).expect("an object"), "", "the-id");
+        assert!(has_id(&data, "the-id") && !has_id(&data, "7"));
     }
 
     #[test]

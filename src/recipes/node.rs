@@ -117,6 +117,12 @@ impl Pause {
     }
 }
 
+/// Whether a node with this czxid can be a child of the parent with this `Stat`: not of one that was made after it, which
+/// has only the path of the parent that it was made in.
+pub(super) fn can_be_below(czxid: i64, parent: &Stat) -> bool {
+    czxid >= parent.czxid || mutated(Mutant::ForgetsParent)
+}
+
 /// What became of a node that was to be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Removal {
@@ -179,7 +185,7 @@ async fn remove_looking(zk: Arc<dyn Zk>, node: LockNode, mut doubt: bool, look: 
 }
 
 /// Whether the node is still there, and not another of its name.
-async fn is_there(zk: &Arc<dyn Zk>, node: &LockNode) -> Result<bool> {
+pub(super) async fn is_there(zk: &Arc<dyn Zk>, node: &LockNode) -> Result<bool> {
     if mutated(Mutant::DeletesByName) {
         return Ok(true);
     }

@@ -9,17 +9,21 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::sync::{Notify, oneshot, watch};
+
+/// How long an acquire that fails waits for its own node to be gone before it says so. The removal goes on behind it.
+const CLEAN_UP_WAIT: Duration = Duration::from_secs(2);
 
 /// What ends the waits of a handle from outside. A [`watch`] would take ten times the memory, for each of thousands.
 #[derive(Default)]
-pub(super) struct Bell {
+pub(super) struct Interrupter {
     closed: AtomicBool,
     /// Keeps one interrupt until a wait takes it; tells all at once that it was closed.
     rung: Notify,
 }
 
-impl Bell {
+impl Interrupter {
     /// Ends one wait: that which began first, or the next one that begins.
     pub(super) fn interrupt(&self) {
         if mutated(Mutant::LostInterrupt) {
@@ -53,7 +57,7 @@ impl Patience {
         zk: &Arc<dyn Zk>,
         deadline: Option<Time>,
         mut cancel: oneshot::Receiver<()>,
-        bell: Arc<Bell>,
+        interrupter: Arc<Interrupter>,
         closing: Option<watch::Receiver<bool>>,
     ) -> Self {
         let mut timeout = deadline.map(|at| zk.sleep_until(at));
@@ -65,18 +69,18 @@ impl Patience {
             })
         });
         let ends = Box::pin(async move {
-            let mut rung = pin!(bell.rung.notified());
+            let mut rung = pin!(interrupter.rung.notified());
             let has_come = |end: &mut Option<BoxFuture<()>>, cx: &mut Context<'_>| {
                 end.as_mut().is_some_and(|end| end.as_mut().poll(cx).is_ready())
             };
             poll_fn(|cx| {
-                let code = if bell.is_closed() || has_come(&mut closing, cx) {
+                let code = if interrupter.is_closed() || has_come(&mut closing, cx) {
                     Code::CLOSED
                 } else if Pin::new(&mut cancel).poll(cx).is_ready() {
                     Code::CANCELLED
                 } else if rung.as_mut().poll(cx).is_ready() {
                     // It may have been closed since the look at it.
-                    if bell.is_closed() { Code::CLOSED } else { Code::INTERRUPTED }
+                    if interrupter.is_closed() { Code::CLOSED } else { Code::INTERRUPTED }
                 } else if has_come(&mut timeout, cx) {
                     Code::TIMEOUT
                 } else {
@@ -122,6 +126,42 @@ impl Patience {
         poll_fn(|cx| match work.as_mut().poll(cx) {
             Poll::Ready(result) => Poll::Ready(Ok(result)),
             Poll::Pending => self.poll_over(cx).map(Err),
+        })
+        .await
+    }
+
+    /// Runs a clean-up that outlives the acquire, and waits for it as long as that is likely to help. Where the acquire
+    /// `ends` with it, for whatever reason, an interrupt that comes meanwhile is for another acquire of the handle.
+    pub(super) async fn clean_up<T: Send + 'static>(
+        &mut self,
+        zk: &Arc<dyn Zk>,
+        ends: bool,
+        work: BoxFuture<T>,
+    ) -> Option<T> {
+        if mutated(Mutant::NoCleanUpSuspended) && !zk.session().connected {
+            return None;
+        }
+        if ends {
+            self.ends = Box::pin(pending());
+        }
+        let (done, finished) = oneshot::channel();
+        zk.spawn(Box::pin(async move {
+            let _ = done.send(work.await);
+        }));
+        if !zk.session().connected {
+            return None;
+        }
+        let mut ended = pin!(async {
+            tokio::select! {
+                biased;
+                result = finished => result.ok(),
+                () = zk.sleep_until(zk.now() + CLEAN_UP_WAIT) => None,
+            }
+        });
+        poll_fn(|cx| {
+            // Who is cancelled by now takes no interrupt any more that another acquire of the handle waits for.
+            let _ = self.poll_over(cx);
+            ended.as_mut().poll(cx)
         })
         .await
     }

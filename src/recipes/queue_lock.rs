@@ -15,7 +15,7 @@ use super::contender::{LAST_SEQUENCE, LOCK_PREFIX};
 use super::contents;
 use super::keeper::Loss;
 use super::node::{self, LockNode, Pause, Removal, is_passing, step};
-use super::patience::{Bell, Patience};
+use super::patience::{Interrupter, Patience};
 use crate::acl;
 use crate::client::Client;
 use crate::error::{Code, Error, Result};
@@ -23,18 +23,15 @@ use crate::path;
 use crate::proto::{Acl, CreateMode, Request, Response, Stat};
 use crate::sync::Mutex as Locked;
 use crate::time::Time;
-use crate::zk::{OpOptions, Zk};
+use crate::zk::{BoxFuture, OpOptions, Zk};
 use serde_json::{Map, Value};
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-
-/// How long a wait that fails stays until its own node is gone. The removal goes on behind it.
-const CLEAN_UP_WAIT: Duration = Duration::from_secs(2);
 
 /// How the nodes are made that a queue lock makes itself.
 #[derive(Debug, Clone)]
@@ -88,7 +85,7 @@ struct Inner {
     /// One at a time within this handle, in order of arrival.
     turn: Arc<Semaphore>,
     held: Locked<Option<Held>>,
-    bell: Arc<Bell>,
+    interrupter: Arc<Interrupter>,
 }
 
 struct Held {
@@ -107,9 +104,9 @@ impl QueueLock {
         let context = |error: Error| error.during("queue lock", Some(queue));
         path::validate(queue).map_err(context)?;
         options.validate().map_err(context)?;
-        let (turn, bell) = (Arc::new(Semaphore::new(1)), Arc::default());
+        let (turn, interrupter) = (Arc::new(Semaphore::new(1)), Arc::default());
         let (queue, held) = (queue.to_owned(), Locked::new(None));
-        Ok(Self { inner: Arc::new(Inner { zk, queue, options, turn, held, bell }) })
+        Ok(Self { inner: Arc::new(Inner { zk, queue, options, turn, held, interrupter }) })
     }
 
     /// The queue.
@@ -176,7 +173,7 @@ impl QueueLock {
         let (cancel, cancelled) = oneshot::channel();
         let (done, outcome) = oneshot::channel();
         let deadline = timeout.map(|timeout| inner.zk.now() + timeout);
-        let patience = Patience::new(&inner.zk, deadline, cancelled, Arc::clone(&inner.bell), None);
+        let patience = Patience::new(&inner.zk, deadline, cancelled, Arc::clone(&inner.interrupter), None);
         let try_only = timeout.is_some_and(|timeout| timeout.is_zero());
         let work = work(inner, Waiting { patience, try_only });
         self.inner.zk.spawn(Box::pin(async move {
@@ -208,13 +205,13 @@ impl QueueLock {
     /// Ends one wait on this handle with [`Code::INTERRUPTED`]. If none is under way the interrupt is remembered,
     /// and ends the next one at its beginning.
     pub fn interrupt(&self) {
-        self.inner.bell.interrupt();
+        self.inner.interrupter.interrupt();
     }
 
     /// Ends this handle and its clones: waits end with [`Code::CLOSED`], and what is held is released in the
     /// background.
     pub fn close(&self) {
-        self.inner.bell.close();
+        self.inner.interrupter.close();
         self.inner.abandon();
     }
 }
@@ -321,6 +318,13 @@ enum Setback {
     Fail(Error),
 }
 
+impl Setback {
+    /// Whether the lock is not tried for again.
+    fn is_final(&self) -> bool {
+        matches!(self, Self::Fail(error) if error.code() != Code::SESSION_EXPIRED)
+    }
+}
+
 impl From<Error> for Setback {
     fn from(error: Error) -> Self {
         Self::Fail(error)
@@ -411,9 +415,8 @@ impl Inner {
             let session = self.session(waiting).await?;
             match self.enqueue(waiting, description, session).await {
                 Ok(node) => return Ok(Held { node, _turn: turn }),
-                Err(Setback::Gone) => {}
-                Err(Setback::Fail(error)) if error.code() == Code::SESSION_EXPIRED => {}
-                Err(Setback::Fail(error)) => return Err(error),
+                Err(Setback::Fail(error)) if error.code() != Code::SESSION_EXPIRED => return Err(error),
+                Err(_) => {}
             }
         }
     }
@@ -441,7 +444,13 @@ impl Inner {
         match outcome {
             Ok(()) => Ok(node),
             Err(setback) => {
-                self.clean_up(waiting, node::remove(Arc::clone(&self.zk), node, false)).await;
+                let is_final = setback.is_final();
+                let zk = Arc::clone(&self.zk);
+                let removal: BoxFuture<Removal> = match setback {
+                    Setback::Gone => Box::pin(node::remove_if_there(zk, node, false)),
+                    Setback::Fail(_) => Box::pin(node::remove(zk, node, false)),
+                };
+                waiting.patience.clean_up(&self.zk, is_final, removal).await;
                 Err(setback)
             }
         }
@@ -466,14 +475,15 @@ impl Inner {
         let mut creation = self.zk.submit(request, step(&self.zk, session));
         let forget = |creation| {
             let patterns = vec![self.options.prefix.clone()];
-            node::forget(Arc::clone(&self.zk), creation, self.queue.clone(), id.clone(), session, patterns)
+            let (zk, queue) = (Arc::clone(&self.zk), self.queue.clone());
+            Box::pin(node::forget(zk, creation, queue, id.clone(), session, patterns))
         };
         let answered = tokio::select! {
             biased;
             outcome = &mut creation => outcome,
             error = waiting.patience.over(), if !waiting.try_only => {
                 if let Some(creation) = creation.withdraw() {
-                    self.clean_up(waiting, forget(Some(creation))).await;
+                    waiting.patience.clean_up(&self.zk, true, forget(Some(creation))).await;
                 }
                 return Err(error.into());
             }
@@ -499,7 +509,7 @@ impl Inner {
                 match waiting.with(node::recover(&self.zk, &self.queue, &id, session)).await {
                     Ok(found) => Ok(found?),
                     Err(over) => {
-                        self.clean_up(waiting, forget(None)).await;
+                        waiting.patience.clean_up(&self.zk, true, forget(None)).await;
                         Err(over.into())
                     }
                 }
@@ -534,6 +544,10 @@ impl Inner {
         loop {
             let list = self.zk.children(&self.queue, self.options(session));
             let before = match waiting.with(list).await? {
+                // The queue was made anew, without the node.
+                Ok((_, listed)) if czxid.is_some_and(|czxid| !node::can_be_below(czxid, &listed)) => {
+                    return Err(Setback::Gone);
+                }
                 Ok((names, _)) => match place(&names, name) {
                     Place::First => return Ok(()),
                     Place::Behind(before) => before,
@@ -586,33 +600,6 @@ impl Inner {
                 }
             };
             waiting.with(either).await?;
-        }
-    }
-
-    /// Runs a clean-up that outlives us, and waits for it as long as that is likely to help.
-    async fn clean_up<T: Send + 'static>(
-        &self,
-        waiting: &mut Waiting,
-        work: impl Future<Output = T> + Send + 'static,
-    ) {
-        let (done, finished) = oneshot::channel();
-        self.zk.spawn(Box::pin(async move {
-            drop(done.send(work.await));
-        }));
-        if self.zk.session().connected {
-            let mut ended = pin!(async {
-                tokio::select! {
-                    biased;
-                    _ = finished => {}
-                    () = self.zk.sleep_until(self.zk.now() + CLEAN_UP_WAIT) => {}
-                }
-            });
-            poll_fn(|cx| {
-                // Who is cancelled by now takes no interrupt any more that another one waits for.
-                let _ = waiting.patience.poll_over(cx);
-                ended.as_mut().poll(cx)
-            })
-            .await;
         }
     }
 

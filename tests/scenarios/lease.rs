@@ -266,6 +266,51 @@ async fn strict_mode_delays_the_first_holder_where_others_may_have_been_before()
     hold.release().await.expect("released");
 }
 
+/// What a handle remembers of the path is what it wrote itself, for as long as nobody else has written.
+#[tokio::test]
+async fn strict_mode_remembers_no_clean_release_under_a_parent_that_is_gone_nor_what_others_did_not_do() {
+    let (one, two, three, four) = (client().await, client().await, client().await, client().await);
+    let at = path("remembers");
+    let (first, second) = (strict(&one, &at, DELAY), strict(&two, &at, DELAY));
+    lock(&first).await.release().await.expect("released");
+    // Another handle releases cleanly in between: no delay, for the memory or in spite of it.
+    lock(&second).await.release().await.expect("released");
+    let (hold, waited) = took(lock(&first)).await;
+    assert!(waited < DELAY, "all left cleanly: {waited:?}");
+    hold.release().await.expect("released");
+    let hold = lock(&strict(&three, &at, DELAY)).await;
+    three.close(LIMIT).await.expect("closed");
+    let (next, waited) = took(lock(&first)).await;
+    assert!(waited >= DELAY, "the one before did not leave cleanly: {waited:?}");
+    next.release().await.expect("released");
+    drop(hold);
+    // The parent is made anew: its numbers begin again, and what is remembered says nothing of them.
+    second.reset().await.expect("idle");
+    let hold = lock(&mutex(&four, &at)).await;
+    four.close(LIMIT).await.expect("closed");
+    let (next, waited) = took(lock(&first)).await;
+    assert!(waited >= DELAY, "who was before under the new parent did not leave cleanly: {waited:?}");
+    next.release().await.expect("released");
+    drop(hold);
+}
+
+/// Whoever finds somebody before it looks at the marker when they are gone; it marks its going all the same.
+#[tokio::test]
+async fn strict_mode_marks_who_gives_up_also_where_the_marker_was_not_read() {
+    let (one, two) = (client().await, client().await);
+    let at = path("unread");
+    let (first, second) = (strict(&one, &at, DELAY), strict(&two, &at, DELAY));
+    lock(&second).await.release().await.expect("released");
+    let hold = lock(&first).await;
+    // It remembers what the first one has overwritten by now.
+    assert_eq!(code(second.lock(Some(Duration::from_millis(30)), "").await), Code::TIMEOUT);
+    hold.release().await.expect("released");
+    let fresh = strict(&one, &at, DELAY);
+    let (hold, waited) = took(lock(&fresh)).await;
+    assert!(waited < DELAY, "who gave up never held: {waited:?}");
+    hold.release().await.expect("released");
+}
+
 #[tokio::test]
 async fn strict_mode_waits_for_a_holder_that_did_not_leave_cleanly() {
     let (one, two) = (client().await, client().await);

@@ -5,8 +5,9 @@ use super::{
     until_children,
 };
 use crate::support::proxy::Proxy;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use zkhelper::proto::{CreateMode, Request};
+use zkhelper::proto::{Acl, CreateMode, Request, permissions};
 use zkhelper::zk::OpOptions;
 use zkhelper::{Client, Code, QueueLock, QueueLockOptions, Tree, acl, path as paths};
 
@@ -149,6 +150,30 @@ async fn queue_lock_row_a_node_that_the_lock_made_is_gone_if_the_lock_is_not_obt
     let hold = first.lock(Some(LIMIT), "").await.expect("the lock");
     Tree::new(&client).delete(&at, -1).await.expect("deleted");
     assert_eq!(code(hold.release().await), Code::LOCK_LOST);
+}
+
+/// An interrupt that comes while an acquire cleans up, which failed by an error of its own, is for whoever waits.
+#[tokio::test]
+async fn an_acquire_that_is_refused_takes_no_interrupt_from_the_next_one_of_its_handle() {
+    let client = client().await;
+    let at = path("refused");
+    // Nodes may be made and deleted there, and nobody sees them.
+    let blind = vec![Acl::world(permissions::CREATE | permissions::DELETE)];
+    client.zk().create(&at, b"", &blind, CreateMode::Persistent, OpOptions::default()).await.expect("made");
+    let handle: Arc<OnceLock<QueueLock>> = Arc::default();
+    let interrupted = Arc::clone(&handle);
+    let zk = meddled(&client, move |request| {
+        if matches!(request, Request::Delete { .. }) {
+            interrupted.get().expect("the handle").interrupt();
+        }
+        None
+    });
+    let lock = QueueLock::over(zk, &at, QueueLockOptions::default()).expect("a queue lock");
+    handle.set(lock.clone()).expect("once");
+    let refused = lock.lock(Some(LIMIT), "");
+    let next = lock.lock(Some(LIMIT), "");
+    assert_eq!(code(refused.await), Code::NO_AUTH);
+    assert_eq!(code(next.await), Code::INTERRUPTED);
 }
 
 #[tokio::test]

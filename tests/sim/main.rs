@@ -100,6 +100,8 @@ struct Sums {
     /// Schedules in which two believed, excused by a server's clock, and the one where they did for longest.
     overlaps: u64,
     longest: (u64, u64),
+    /// Of all histories together, in whatever order they were played: a change that is to change none can be held against it.
+    histories: u64,
 }
 
 impl Sums {
@@ -114,6 +116,7 @@ impl Sums {
         all.foreign_deletes += outcome.foreign_deletes;
         all.namesakes += outcome.namesakes;
         self.strict += u64::from(outcome.strict);
+        self.histories = self.histories.wrapping_add(outcome.hash);
         self.overlaps += u64::from(outcome.overlaps > 0);
         self.longest = self.longest.max((outcome.longest_overlap, seed));
     }
@@ -124,12 +127,13 @@ impl std::fmt::Display for Sums {
         let all = &self.all;
         writeln!(
             f,
-            "{} steps, {} s of virtual time, {} faults, {} grants, {} guarded writes",
+            "{} steps, {} s of virtual time, {} faults, {} grants, {} guarded writes; histories {:016x}",
             all.steps,
             all.virtual_time / 1_000_000,
             all.faults,
             all.grants,
             all.writes,
+            self.histories,
         )?;
         write!(
             f,
@@ -237,7 +241,7 @@ const ELSEWHERE: [Mutant; 1] = [Mutant::ParentAlwaysFirst];
 
 /// Those that take more schedules than there is time for each time; `ZKHELPER_MUTANT_SEEDS` tries them too, and
 /// `regressions.rs` has a seed for some.
-const RARE: [Mutant; 10] = [
+const RARE: [Mutant; 12] = [
     Mutant::DeletesByName,
     Mutant::NeighbourByName,
     Mutant::SyncProves,
@@ -248,6 +252,8 @@ const RARE: [Mutant; 10] = [
     Mutant::AnyPidNodeOfSession,
     Mutant::DeletesWhatIsGone,
     Mutant::LostNodeByName,
+    Mutant::ForgetsParent,
+    Mutant::RecallsAnyMarker,
 ];
 
 #[test]

@@ -75,7 +75,8 @@ pub const ALL: &[Regression] = &[
         "the node of a lock whose lease had run out was another's by then, and deleted by its name",
         Mutant::LostNodeByName,
         "M2",
-    ),
+    )
+    .in_course(1),
     found(
         697,
         None,
@@ -83,7 +84,7 @@ pub const ALL: &[Regression] = &[
         Mutant::BeginsTermBlindly,
         "overdue",
     )
-    .in_course(12),
+    .in_course(23),
     found(
         6798,
         Some(90),
@@ -105,5 +106,6 @@ pub const ALL: &[Regression] = &[
         Mutant::DeletesWhatIsGone,
         "M2",
     )
+    .in_course(424)
     .dealt_before(),
 ];

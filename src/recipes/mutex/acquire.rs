@@ -19,18 +19,13 @@ use crate::recipes::patience::Patience;
 use crate::recipes::seat::Seat;
 use crate::recipes::{contents, persistent};
 use crate::time::Time;
-use crate::zk::{Answer, BoxFuture, Reply, Zk};
+use crate::zk::{Answer, Reply, Zk};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-
-/// How long an acquire that fails waits for its own node to be gone before it says so. The removal
-/// goes on behind it.
-const CLEAN_UP_WAIT: Duration = Duration::from_secs(2);
 
 /// An acquire under way. Dropping it cancels the acquire.
 #[must_use = "dropping it cancels the acquire"]
@@ -69,6 +64,13 @@ pub(super) enum Setback {
     Again,
     /// No further try.
     Fail(Error),
+}
+
+impl Setback {
+    /// Whether it ends the acquire: what another session may bring is tried on that one.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(self, Self::Fail(error) if error.code() != Code::SESSION_EXPIRED)
+    }
 }
 
 impl From<Error> for Setback {
@@ -157,9 +159,8 @@ impl Inner {
             })??;
             match self.contend(&mut waiting, description, session).await {
                 Ok((keeping, mark, seat)) => return Ok(Box::new(Held { keeping, mark, seat, _turn: turn })),
-                Err(Setback::Again) => {}
-                Err(Setback::Fail(error)) if error.code() == Code::SESSION_EXPIRED => {}
-                Err(Setback::Fail(error)) => return Err(error),
+                Err(Setback::Fail(error)) if error.code() != Code::SESSION_EXPIRED => return Err(error),
+                Err(_) => {}
             }
         }
     }
@@ -192,7 +193,7 @@ impl Inner {
                 // A waiter that goes away says that it never held; it makes nobody else wait.
                 let may_be_gone = matches!(setback, Setback::Again);
                 let given_up = Box::pin(self.give_up(entered.node, knowledge.mark, may_be_gone));
-                Box::pin(self.clean_up(waiting, given_up)).await;
+                Box::pin(waiting.patience.clean_up(&self.zk, setback.is_final(), given_up)).await;
                 Err(setback)
             }
         }
@@ -217,7 +218,7 @@ impl Inner {
         let data = self.contents(description, &id);
         // One flight: the node, who else is there, and in strict mode who left cleanly.
         let mut creation = self.zk.submit(self.creation(data, &id), step(&self.zk, session));
-        let first = self.ask(session, self.options.strict.is_some());
+        let first = self.ask_first(session);
         let answered = poll_fn(|cx| {
             if let Poll::Ready(answered) = Pin::new(&mut creation).poll(cx) {
                 return Poll::Ready(Ok(self.created(answered)));
@@ -227,10 +228,10 @@ impl Inner {
         let created = match answered.await {
             Ok(created) => created,
             Err(over) => {
-                if let Some(creation) = creation.withdraw().filter(|_| !mutated(Mutant::CancelLeaksNode)) {
-                    self.clean_up(waiting, Box::pin(self.forget(Some(creation), id, session))).await;
-                }
-                return Err(over.into());
+                return Err(match creation.withdraw().filter(|_| !mutated(Mutant::CancelLeaksNode)) {
+                    Some(creation) => self.forgotten(waiting, Some(creation), id, session, over.into()).await,
+                    None => over.into(),
+                });
             }
         };
         let (path, mut czxid, sent) = match created {
@@ -248,8 +249,7 @@ impl Inner {
             }
             Err(error) if error.code() == Code::OUTCOME_UNKNOWN && self.options.persistent.is_some() => {
                 // What is found is not taken up: it is removed, and the next try queues again.
-                self.clean_up(waiting, Box::pin(self.forget(None, id, session))).await;
-                return Err(Setback::Again);
+                return Err(self.forgotten(waiting, None, id, session, Setback::Again).await);
             }
             Err(error) if error.code() == Code::OUTCOME_UNKNOWN => {
                 // It is not safe to go on before this is known: the node may be there.
@@ -260,10 +260,7 @@ impl Inner {
                         Some((path, stat)) => (path, stat.czxid, Time::default()),
                         None => return Err(Setback::Again),
                     },
-                    Err(over) => {
-                        self.clean_up(waiting, Box::pin(self.forget(None, id, session))).await;
-                        return Err(over.into());
-                    }
+                    Err(over) => return Err(self.forgotten(waiting, None, id, session, over.into()).await),
                 }
             }
             Err(error) if is_passing(&error) => {
@@ -279,10 +276,11 @@ impl Inner {
             let found = waiting.with(Box::pin(persistent::czxid_of(&self.zk, &path))).await;
             czxid = match found {
                 Ok(Ok(Some(czxid))) => czxid,
-                setback => {
-                    self.clean_up(waiting, Box::pin(self.forget(None, id, session))).await;
-                    setback??;
-                    return Err(Setback::Again);
+                Ok(Ok(None)) => {
+                    return Err(self.forgotten(waiting, None, id, session, Setback::Again).await);
+                }
+                Ok(Err(error)) | Err(error) => {
+                    return Err(self.forgotten(waiting, None, id, session, error.into()).await);
                 }
             };
         }
@@ -334,6 +332,20 @@ impl Inner {
         }
     }
 
+    /// The end of a try whose creation we do not wait for: `setback`, once that is cleaned up.
+    async fn forgotten(
+        &self,
+        waiting: &mut Waiting,
+        creation: Option<Reply>,
+        id: String,
+        session: i64,
+        setback: Setback,
+    ) -> Setback {
+        let forgotten = Box::pin(self.forget(creation, id, session));
+        waiting.patience.clean_up(&self.zk, setback.is_final(), forgotten).await;
+        setback
+    }
+
     /// The clean-up after a creation whose outcome we do not wait for.
     fn forget(
         &self,
@@ -368,32 +380,5 @@ impl Inner {
             "the server gave out {name:?}; reset the lock, or delete {:?}, while nobody uses it: it is made anew with numbers from 0",
             self.path
         ))
-    }
-
-    /// Runs a clean-up that outlives us, and waits for it as long as that is likely to help.
-    async fn clean_up<T: Send + 'static>(&self, waiting: &mut Waiting, work: BoxFuture<T>) -> Option<T> {
-        if mutated(Mutant::NoCleanUpSuspended) && !self.zk.session().connected {
-            return None;
-        }
-        let (done, finished) = oneshot::channel();
-        self.zk.spawn(Box::pin(async move {
-            let _ = done.send(work.await);
-        }));
-        if !self.zk.session().connected {
-            return None;
-        }
-        let mut ended = pin!(async {
-            tokio::select! {
-                biased;
-                result = finished => result.ok(),
-                () = self.zk.sleep_until(self.zk.now() + CLEAN_UP_WAIT) => None,
-            }
-        });
-        poll_fn(|cx| {
-            // Who is cancelled by now takes no interrupt any more that another acquire of the handle waits for.
-            let _ = waiting.patience.poll_over(cx);
-            ended.as_mut().poll(cx)
-        })
-        .await
     }
 }

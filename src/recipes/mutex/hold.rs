@@ -295,9 +295,11 @@ impl Inner {
         let sequence = node.sequence;
         let unfinished = self.unfinished();
         let (zk, path) = (Arc::clone(&self.zk), self.path.clone());
-        let removal = leave(zk, path, node, mark, false, move |marker| marker.released(sequence));
+        let memory = self.memory.clone();
+        let removal = leave(zk, path, node, (mark, false), false, move |marker| marker.released(sequence));
         async move {
-            let removal = removal.await;
+            let (removal, mark) = removal.await;
+            memory.keep(mark);
             if let Some(seat) = seat.filter(|_| removal == Removal::Deleted) {
                 seat.left();
             }

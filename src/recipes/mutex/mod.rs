@@ -32,7 +32,7 @@ pub use options::{MutexOptions, Persistent, Strict};
 pub use persistence::Owner;
 
 use super::keeper::Keeper;
-use super::patience::{Bell, Patience};
+use super::patience::{Interrupter, Patience};
 use crate::client::Client;
 use crate::error::{Code, Error, Result};
 use crate::path;
@@ -44,6 +44,7 @@ use hold::Held;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use strict::Memory;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// A distributed lock. Clones are the same lock: at most one of them holds it at a time, and a second
@@ -62,7 +63,8 @@ struct Inner {
     /// One at a time within this handle, in order of arrival.
     turn: Arc<Semaphore>,
     held: Locked<Option<Box<Held>>>,
-    bell: Arc<Bell>,
+    interrupter: Arc<Interrupter>,
+    memory: Memory,
     losses: Locked<Vec<mpsc::UnboundedSender<LostHold>>>,
     revocations: Locked<Vec<mpsc::UnboundedSender<Revocation>>>,
 }
@@ -87,6 +89,7 @@ impl Mutex {
             let text = "the root cannot be a lock: its children belong to everyone";
             return Err(Error::new(Code::BAD_PATH).during("mutex", Some(path)).because(text));
         }
+        let memory = Memory::new(options.strict.is_some());
         let options = keeper.share(options);
         Ok(Self {
             inner: Arc::new(Inner {
@@ -96,7 +99,8 @@ impl Mutex {
                 options,
                 turn: Arc::new(Semaphore::new(1)),
                 held: Locked::new(None),
-                bell: Arc::default(),
+                interrupter: Arc::default(),
+                memory,
                 losses: Locked::new(Vec::new()),
                 revocations: Locked::new(Vec::new()),
             }),
@@ -122,7 +126,7 @@ impl Mutex {
             &inner.zk,
             deadline,
             cancelled,
-            Arc::clone(&inner.bell),
+            Arc::clone(&inner.interrupter),
             inner.options.persistent.map(|_| inner.keeper.closing()),
         );
         let description = description.to_owned();
@@ -207,13 +211,13 @@ impl Mutex {
     /// Ends the wait of one acquire on this handle with [`Code::INTERRUPTED`]. If none is waiting the
     /// interrupt is remembered, and ends the next one at its beginning. A lock that is held stays so.
     pub fn interrupt(&self) {
-        self.inner.bell.interrupt();
+        self.inner.interrupter.interrupt();
     }
 
     /// Ends this handle and its clones: acquires under way end with [`Code::CLOSED`], and a lock that
     /// is held is released in the background.
     pub fn close(&self) {
-        self.inner.bell.close();
+        self.inner.interrupter.close();
         self.inner.abandon();
     }
 }

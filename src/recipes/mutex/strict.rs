@@ -6,9 +6,10 @@ use super::persistence::drifted;
 use crate::error::{Code, Error};
 use crate::mutant::{Mutant, mutated};
 use crate::path;
-use crate::proto::{MultiOp, Stat};
+use crate::proto::{MultiOp, MultiResult, Stat};
 use crate::recipes::marker::{Marker, ParentData, Ranges};
 use crate::recipes::node::{self, LockNode, Removal, is_passing, step};
+use crate::sync::Mutex as Locked;
 use crate::time::Time;
 use crate::zk::Zk;
 use std::future::Future;
@@ -20,12 +21,44 @@ const MARK_TRIES: u32 = 4;
 /// The key in a lock node's contents that tells its delay (ms), in strict mode.
 pub(super) const STRICT_KEY: &str = "delay";
 
-/// A marker and the parent's data version that it was read with.
+/// A marker and when it was written: as the parent's data version and, for as long as the parent lives and beyond, as the
+/// transaction that wrote it.
 #[derive(Debug, Clone)]
 pub(super) struct Mark {
     pub(super) marker: Marker,
     pub(super) version: i32,
+    mzxid: i64,
 }
+
+impl Mark {
+    fn new(marker: Marker, written: &Stat) -> Box<Self> {
+        Box::new(Self { marker, version: written.version, mzxid: written.mzxid })
+    }
+}
+
+/// The marker that the last release of a strict handle wrote. As long as a list's `Stat` says that nobody has written since, the
+/// handle's next acquire need not read it.
+#[derive(Clone)]
+pub(super) struct Memory(Option<Arc<Locked<Option<Box<Mark>>>>>);
+
+impl Memory {
+    pub(super) fn new(strict: bool) -> Self {
+        Self(strict.then(Arc::default))
+    }
+
+    pub(super) fn keep(&self, mark: Option<Box<Mark>>) {
+        if let Some(kept) = &self.0 {
+            *kept.lock() = mark;
+        }
+    }
+
+    pub(super) fn recall(&self) -> Option<Box<Mark>> {
+        self.0.as_ref()?.lock().take()
+    }
+}
+
+/// What was read of a node.
+pub(super) type Data = (Vec<u8>, Stat);
 
 /// What a waiter knows of the path's marker, and of those who can have held before it.
 #[derive(Default)]
@@ -36,25 +69,47 @@ pub(super) struct Knowledge {
 }
 
 impl Inner {
+    /// Takes note of what a list says of the path's marker: with the parent's data, if they came with it, or with the
+    /// marker as this handle left it. False if it is to be looked at again.
+    pub(super) async fn learn_from_list(
+        &self,
+        waiting: &mut Waiting,
+        own: &LockNode,
+        listed: &Stat,
+        (read, recalled): (Option<Data>, Option<Box<Mark>>),
+        is_behind: bool,
+        knowledge: &mut Knowledge,
+    ) -> Result<bool, Setback> {
+        let unchanged = |mark: &Mark| {
+            (mark.mzxid, mark.marker.parent()) == (listed.mzxid, listed.czxid)
+                || mutated(Mutant::RecallsAnyMarker)
+        };
+        match recalled {
+            Some(mark) if unchanged(&mark) => knowledge.mark = Some(mark),
+            // Others have written since. What it says matters when those before us are gone, and is read then.
+            Some(_) if is_behind => knowledge.mark = None,
+            // The list says how long the parent's data is: without any there is no marker.
+            _ if read.is_none() && self.options.strict.is_none() && listed.data_length == 0 => {
+                knowledge.mark = None;
+            }
+            _ => return self.learn(waiting, own, read, knowledge).await,
+        }
+        Ok(true)
+    }
+
     /// Takes note of the path's marker. In strict mode one is made where there is none, and what is
     /// not ours to overwrite is refused. False if it is to be looked at again.
     pub(super) async fn learn(
         &self,
         waiting: &mut Waiting,
-        session: i64,
-        read: Option<(Vec<u8>, Stat)>,
-        listed: Option<&Stat>,
+        own: &LockNode,
+        read: Option<Data>,
         knowledge: &mut Knowledge,
     ) -> Result<bool, Setback> {
         let (data, stat) = match read {
             Some(read) => read,
-            // The list says how long the parent's data is: without any there is no marker.
-            None if listed.is_some_and(|listed| listed.data_length == 0) => {
-                knowledge.mark = None;
-                return Ok(true);
-            }
             None => {
-                let parent = self.zk.get(&self.path, step(&self.zk, session));
+                let parent = self.zk.get(&self.path, step(&self.zk, own.session));
                 match waiting.with(parent).await? {
                     Ok(read) => read,
                     // Whether there is a marker is not for us to see, nor was it for anybody like us.
@@ -67,6 +122,9 @@ impl Inner {
             }
         };
         knowledge.mark = None;
+        if !node::can_be_below(own.czxid, &stat) {
+            return Err(Setback::Again);
+        }
         let context = |error: Error| Setback::Fail(error.during("lock", Some(&self.path)));
         let refuse = |why: String| Err(context(Error::new(Code::BAD_ARGUMENT).because(why)));
         match (ParentData::parse(&data, stat.czxid), self.options.strict) {
@@ -80,7 +138,7 @@ impl Inner {
                 ))
             }
             (ParentData::Marker(marker), _) => {
-                knowledge.mark = Some(Box::new(Mark { marker, version: stat.version }));
+                knowledge.mark = Some(Mark::new(marker, &stat));
                 Ok(true)
             }
             (ParentData::Foreign, Some(_)) => refuse(
@@ -88,9 +146,11 @@ impl Inner {
             ),
             (ParentData::None, Some(_)) if mutated(Mutant::UnmarkedIsClean) => Ok(true),
             (ParentData::None, Some(strict)) => {
-                let Some(is_first) = self.is_first_parent(waiting, session).await? else { return Ok(false) };
+                let Some(is_first) = self.is_first_parent(waiting, own.session).await? else {
+                    return Ok(false);
+                };
                 let fresh = Marker::new(stat.czxid, strict.delay, is_first).render();
-                let set = self.zk.set(&self.path, &fresh, stat.version, step(&self.zk, session));
+                let set = self.zk.set(&self.path, &fresh, stat.version, step(&self.zk, own.session));
                 match waiting.with(set).await? {
                     Err(error) if error.code() == Code::NO_NODE => Err(Setback::Again),
                     Err(error) if error.code() != Code::BAD_VERSION && !is_passing(&error) => {
@@ -163,55 +223,71 @@ impl Inner {
         let sequence = node.sequence;
         let unfinished = self.unfinished();
         let (zk, path) = (Arc::clone(&self.zk), self.path.clone());
-        let left = leave(zk, path, node, mark, may_be_gone, move |marker| {
+        // A strict waiter has not read the marker yet where somebody was before it all the time.
+        let reads = self.options.strict.is_some();
+        let left = leave(zk, path, node, (mark, reads), may_be_gone, move |marker| {
             if mutated(Mutant::GiveUpMarksClean) {
                 return marker.released(sequence);
             }
             marker.given_up(sequence)
         });
         async move {
-            let removal = left.await;
+            let (removal, _) = left.await;
             drop(unfinished);
             removal
         }
     }
 }
 
-/// Removes a node, and where the path has a marker says in the same transaction what that means.
+/// Removes a node, and where the path has a marker says in the same transaction what that means; with the marker as
+/// it is then. Where none is known it is looked for only if it `reads`.
 /// What cannot be marked is removed all the same: an absent mark costs a delay, an absent removal the lock. `failed` says that
 /// the node may be gone already, by another's hand.
 pub(super) async fn leave(
     zk: Arc<dyn Zk>,
     parent: String,
     node: LockNode,
-    mark: Option<Box<Mark>>,
+    (mut mark, reads): (Option<Box<Mark>>, bool),
     mut failed: bool,
     change: impl Fn(Marker) -> Marker + Send,
-) -> Removal {
-    let mut mark = mark;
+) -> (Removal, Option<Box<Mark>>) {
+    let mut reads = reads && mark.is_none();
     let mut doubt = false;
-    let gone = |doubt| if doubt { Removal::Deleted } else { Removal::Gone };
+    let gone = |doubt| (if doubt { Removal::Deleted } else { Removal::Gone }, None);
+    // The transaction knows the node by its name alone.
+    if failed && node.companion.is_none() && !mutated(Mutant::LostNodeByName) {
+        match node::is_there(&zk, &node).await {
+            Ok(true) => {}
+            Ok(false) => return gone(false),
+            Err(_) => (mark, reads) = (None, false),
+        }
+    }
     for _ in 0..MARK_TRIES {
-        let Some(Mark { marker, version }) = mark.take().map(|mark| *mark) else { break };
-        let of = marker.parent();
-        let data = change(marker).render();
+        if reads && let Ok((data, stat)) = zk.get(&parent, node.step(&zk)).await {
+            // The parent was made anew, without our node.
+            let anew = !node::can_be_below(node.czxid, &stat) && !mutated(Mutant::LostNodeByName);
+            if anew && node.companion.is_none() {
+                return gone(doubt);
+            }
+            if let ParentData::Marker(marker) = ParentData::parse(&data, stat.czxid) {
+                mark = Some(Mark::new(marker, &stat));
+            }
+        }
+        let Some(Mark { marker, version, .. }) = mark.take().map(|mark| *mark) else { break };
+        let marker = change(marker);
+        let data = marker.render();
         let mut ops = node.deletions();
         ops.push(MultiOp::SetData { path: parent.clone(), data, version });
         match zk.multi(ops, node.step(&zk)).await {
-            Ok(_) => return Removal::Deleted,
-            // Somebody else wrote the marker: once more with what they wrote.
-            Err(error) if error.code() == Code::BAD_VERSION => {
-                failed = true;
-                if let Ok((data, stat)) = zk.get(&parent, node.step(&zk)).await {
-                    // The parent was made anew, without our node.
-                    if stat.czxid != of && node.companion.is_none() && !mutated(Mutant::LostNodeByName) {
-                        return gone(doubt);
-                    }
-                    if let ParentData::Marker(marker) = ParentData::parse(&data, stat.czxid) {
-                        mark = Some(Box::new(Mark { marker, version: stat.version }));
-                    }
-                }
+            Ok(results) => {
+                let written = match results.last() {
+                    Some(MultiResult::SetData { stat }) => Some(Mark::new(marker, stat)),
+                    _ => None,
+                };
+                return (Removal::Deleted, written);
             }
+            // Somebody else wrote the marker: once more with what they wrote.
+            Err(error) if error.code() == Code::BAD_VERSION => (failed, reads) = (true, true),
             // Gone already. What is there by this name from now on is another's, where the parent was made anew.
             Err(error)
                 if error.code() == Code::NO_NODE
@@ -227,8 +303,10 @@ pub(super) async fn leave(
             }
         }
     }
-    if failed && !mutated(Mutant::DeletesWhatIsGone) {
-        return node::remove_if_there(zk, node, doubt).await;
-    }
-    node::remove(zk, node, doubt).await
+    let removal = if failed && !mutated(Mutant::DeletesWhatIsGone) {
+        node::remove_if_there(zk, node, doubt).await
+    } else {
+        node::remove(zk, node, doubt).await
+    };
+    (removal, None)
 }

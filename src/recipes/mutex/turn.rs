@@ -1,7 +1,7 @@
 //! The wait in the queue: who is before us, and when it is our turn.
 
 use super::acquire::{Entered, Setback, Waiting};
-use super::strict::{Knowledge, STRICT_KEY};
+use super::strict::{Data, Knowledge, Mark, STRICT_KEY};
 use super::{Inner, MutexOptions};
 use crate::error::{Code, Error, Result};
 use crate::mutant::{Mutant, mutated};
@@ -9,7 +9,7 @@ use crate::path;
 use crate::proto::{EventType, Names, Request, Response, Stat};
 use crate::recipes::contender::{self, Contender, LAST_SEQUENCE};
 use crate::recipes::keeper::{Keeping, Terms};
-use crate::recipes::node::{LockNode, Pause, is_passing, step};
+use crate::recipes::node::{self, LockNode, Pause, is_passing, step};
 use crate::recipes::seat::Neighbour;
 use crate::recipes::{contents, revocation};
 use crate::time::Time;
@@ -37,12 +37,14 @@ enum Turn {
 }
 
 /// One flight's answers: the list of children, and the parent's data where it was asked for.
-type Seen = ((Names, Stat), Option<(Vec<u8>, Stat)>);
+type Seen = ((Names, Stat), Option<Data>);
 
 /// One flight: who is there, and the parent's data where that is wanted.
 pub(super) struct Asked {
     list: Reply,
     parent: Option<Reply>,
+    /// The marker as this handle left it, in place of the parent's data.
+    recalled: Option<Box<Mark>>,
 }
 
 impl Asked {
@@ -151,12 +153,20 @@ impl Inner {
     ) -> Result<Place, Setback> {
         let mut asked = first.map_or_else(|| self.look(own.session, knowledge), |first| *first);
         loop {
+            let recalled = asked.recalled.take();
             let seen = Box::pin(waiting.with(asked.seen())).await?;
             match seen {
                 Ok(((names, listed), read)) => {
-                    let now = self.zk.now();
-                    if Box::pin(self.learn(waiting, own.session, read, Some(&listed), knowledge)).await? {
-                        return self.place(&names, own, now, waiting.try_only, knowledge);
+                    if !node::can_be_below(own.czxid, &listed) {
+                        knowledge.mark = None;
+                        return Err(Setback::Again);
+                    }
+                    let place = self.place(&names, own, self.zk.now(), waiting.try_only, knowledge);
+                    let is_behind = matches!(&place, Ok(place) if place.before.is_some());
+                    let known = (read, recalled);
+                    let learnt = self.learn_from_list(waiting, own, &listed, known, is_behind, knowledge);
+                    if Box::pin(learnt).await? {
+                        return place;
                     }
                 }
                 Err(error) if error.code() == Code::NO_NODE => return Err(Setback::Again),
@@ -206,13 +216,21 @@ impl Inner {
         self.ask(session, self.options.strict.is_some() || knowledge.mark.is_some())
     }
 
-    pub(super) fn ask(&self, session: i64, with_parent: bool) -> Asked {
+    /// The same in the flight that gets into the queue, where the handle may know how it left the marker.
+    pub(super) fn ask_first(&self, session: i64) -> Asked {
+        let recalled = self.memory.recall();
+        let with_parent = self.options.strict.is_some() && recalled.is_none();
+        Asked { recalled, ..self.ask(session, with_parent) }
+    }
+
+    fn ask(&self, session: i64, with_parent: bool) -> Asked {
         let options = step(&self.zk, session);
         let list = Request::GetChildren2 { path: self.path.clone(), watch: false };
         let parent = with_parent.then(|| Request::GetData { path: self.path.clone(), watch: false });
         Asked {
             list: self.zk.submit(list, options),
             parent: parent.map(|parent| self.zk.submit(parent, options)),
+            recalled: None,
         }
     }
 
@@ -334,7 +352,7 @@ impl Inner {
         }
         let gone = self.zk.now();
         // How the one before us left stands in the marker, if there is one.
-        if marked && !Box::pin(self.learn(waiting, own.session, None, None, knowledge)).await? {
+        if marked && !Box::pin(self.learn(waiting, own, None, knowledge)).await? {
             return Ok(Turn::Look);
         }
         Ok(Turn::Ours(gone))
@@ -390,7 +408,7 @@ impl Inner {
         let gone = self.zk.now();
         let keeping = self.keep(own, sent);
         self.keeper.watched(&keeping.kept, connection, asked, own_watch);
-        if marked && !Box::pin(self.learn(waiting, own.session, None, None, knowledge)).await? {
+        if marked && !Box::pin(self.learn(waiting, own, None, knowledge)).await? {
             return Ok(None);
         }
         Ok(Some((keeping, gone)))
