@@ -63,7 +63,7 @@ pub fn name(path: &str) -> &str {
 
 /// `name` below `parent`.
 pub fn join(parent: &str, name: &str) -> String {
-    if parent == "/" { format!("/{name}") } else { format!("{parent}/{name}") }
+    [if parent == "/" { "" } else { parent }, "/", name].concat()
 }
 
 #[cfg(test)]

@@ -208,7 +208,7 @@ impl Rig {
     }
 
     fn deliver(&mut self) {
-        for (reply, outcome) in self.logical.take_finished() {
+        for (reply, outcome) in self.logical.take_finished(Vec::new()) {
             reply.send(outcome);
         }
     }

@@ -281,37 +281,40 @@ impl Logical {
     /// Checks a request against everything that can be known before it is sent, and puts the chroot before
     /// its paths.
     fn admit(&self, request: &mut Request, options: OpOptions) -> Result<()> {
-        let (name, about) = (request.name(), request.path().map(str::to_owned));
-        let context = |error: Error| error.during(name, about.as_deref());
         check_paths(request)?;
+        self.permit(request, options).map_err(|error| error.during(request.name(), request.path()))?;
+        if !self.chroot.is_empty() {
+            add_chroot(request, &self.chroot);
+        }
+        Ok(())
+    }
+
+    /// Whether such a request is anybody's to make, and may be made now.
+    fn permit(&self, request: &Request, options: OpOptions) -> Result<()> {
         match request {
             // Measured: Apache ZooKeeper 3.8 never answers a check that stands alone.
             Request::Check { .. } => {
-                return Err(context(Error::new(Code::BAD_ARGUMENT).because("a check belongs in a multi")));
+                return Err(Error::new(Code::BAD_ARGUMENT).because("a check belongs in a multi"));
             }
             Request::Ping
             | Request::SetWatches { .. }
             | Request::SetWatches2 { .. }
             | Request::CloseSession => {
-                return Err(context(Error::new(Code::BAD_ARGUMENT).because("the client sends it by itself")));
+                return Err(Error::new(Code::BAD_ARGUMENT).because("the client sends it by itself"));
             }
             _ => {}
         }
         if self.closing.is_some() || self.is_over() {
-            let error = match (&self.reason, self.state) {
+            return Err(match (&self.reason, self.state) {
                 (Some(reason), State::Closed) => reason.clone(),
                 _ => Code::CLOSED.into(),
-            };
-            return Err(context(error));
+            });
         }
         if let Some(wanted) = options.session
             && wanted != self.session.id()
         {
             let text = format!("session {wanted:#x} is over");
-            return Err(context(Error::new(Code::SESSION_EXPIRED).because(text)));
-        }
-        if !self.chroot.is_empty() {
-            add_chroot(request, &self.chroot);
+            return Err(Error::new(Code::SESSION_EXPIRED).because(text));
         }
         Ok(())
     }
@@ -358,9 +361,9 @@ impl Logical {
         }
     }
 
-    /// The outcomes to be delivered, once the caller holds no lock.
-    pub(crate) fn take_finished(&mut self) -> Vec<Finished> {
-        std::mem::take(&mut self.finished)
+    /// The outcomes to be delivered, once the caller holds no lock; `room`, which is empty, is for those to come.
+    pub(crate) fn take_finished(&mut self, room: Vec<Finished>) -> Vec<Finished> {
+        std::mem::replace(&mut self.finished, room)
     }
 
     /// Removes a watch here, and at the server if nobody else needs it.
@@ -800,7 +803,9 @@ impl Logical {
 
     fn replied(&mut self, now: Time, tag: Tag, result: Result<Response, Code>, zxid: i64, sent_at: Time) {
         let Some(op) = self.ops.get_mut(&tag) else { return };
-        if let (Some(watch), Some(path)) = (op.watch.take(), op.request.path().map(str::to_owned)) {
+        if let Some(watch) = op.watch.take()
+            && let Some(path) = op.request.path().map(str::to_owned)
+        {
             self.watches.armed(&path);
             let kind = match (&op.request, &result) {
                 (Request::Exists { .. } | Request::GetData { .. }, Ok(_)) => Some(Kind::Data),

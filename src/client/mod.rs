@@ -67,7 +67,7 @@ use crate::sync::Mutex;
 use crate::time::Time;
 use crate::zk::{Answer, BoxFuture, OpOptions, Reply, SessionView, Watch, WatchEvent, Withdraw, Zk};
 use driver::Driver;
-use logical::{Logical, NewWatch};
+use logical::{Finished, Logical, NewWatch};
 use runtime::{IoThread, Runtime};
 use std::cell::Cell;
 use std::future::Future;
@@ -151,15 +151,20 @@ impl Inner {
 
     /// Works on the logical client, and delivers the outcomes once it is unlocked.
     fn with<R>(&self, work: impl FnOnce(&mut Logical, Time) -> R) -> R {
-        let (result, finished) = {
+        let room = DELIVERED.try_with(Cell::take).unwrap_or_default();
+        let (result, mut finished) = {
             let mut logical = self.logical.lock();
             // Read under the lock: time must not run backwards for the session.
             let now = self.runtime.now();
             let result = work(&mut logical, now);
-            (result, logical.take_finished())
+            (result, logical.take_finished(room))
         };
-        for (reply, outcome) in finished {
+        for (reply, outcome) in finished.drain(..) {
             reply.send(outcome);
+        }
+        if finished.capacity() <= MANY {
+            // A thread that ends keeps nothing.
+            let _ = DELIVERED.try_with(|delivered| delivered.set(finished));
         }
         result
     }
@@ -178,8 +183,10 @@ impl Inner {
         if !runtime::is_io_thread() && self.write_here() {
             return;
         }
-        if let Some(waker) = self.driver.lock().as_ref() {
-            waker.wake_by_ref();
+        // Whoever is woken takes that lock first.
+        let driver = self.driver.lock().clone();
+        if let Some(driver) = driver {
+            driver.wake();
         }
     }
 
@@ -238,7 +245,13 @@ impl Inner {
     }
 }
 
+/// How many outcomes' room a thread keeps.
+const MANY: usize = 64;
+
 thread_local! {
+    /// Room for outcomes, which are delivered with each answer; empty.
+    static DELIVERED: Cell<Vec<Finished>> = const { Cell::new(Vec::new()) };
+
     /// The client to which this thread is about to submit more requests, which are to leave together.
     static CORKED: Cell<Option<usize>> = const { Cell::new(None) };
 }

@@ -1,7 +1,9 @@
 //! What a lock node holds: a JSON object that says who is behind it.
 
+use crate::client::process;
 use crate::error::{Code, Error, Result};
 use serde_json::{Map, Value};
+use std::fmt::Write;
 
 /// The key of the attempt's id, by which a node is found again whose creation was not answered.
 const ID: &str = "id";
@@ -18,17 +20,68 @@ pub(super) fn parse(text: &str) -> Result<Map<String, Value>> {
     }
 }
 
-/// The contents of one attempt's node: the caller's keys, over them `hostname`, `pid` and `desc`, and the attempt's
-/// `id`, which goes by `attempt-id` beside an `id` of the caller's.
-pub(super) fn render(extra: &Map<String, Value>, description: &str, id: &str) -> Vec<u8> {
-    let mut map = extra.clone();
+/// The contents of one attempt's node: the caller's keys, over them `hostname`, `pid`, `desc` and the recipe's `own`, and
+/// the attempt's `id`, which goes by `attempt-id` beside an `id` of the caller's.
+pub(super) fn render(
+    extra: &Map<String, Value>,
+    own: &[(&str, u64)],
+    description: &str,
+    id: &str,
+) -> Vec<u8> {
     let hostname = nix::unistd::gethostname().unwrap_or_default();
-    map.insert("hostname".to_owned(), hostname.to_string_lossy().into());
-    map.insert("pid".to_owned(), std::process::id().into());
-    map.insert("desc".to_owned(), description.into());
-    let key = if extra.contains_key(ID) || extra.contains_key(ATTEMPT) { ATTEMPT } else { ID };
-    map.insert(key.to_owned(), id.into());
-    Value::Object(map).to_string().into_bytes()
+    let hostname = hostname.to_string_lossy();
+    let attempt = if extra.contains_key(ID) || extra.contains_key(ATTEMPT) { ATTEMPT } else { ID };
+    let texts = [("hostname", &*hostname), ("desc", description), (attempt, id)];
+    let pid = [("pid", u64::from(process::id()))];
+    let numbers = || own.iter().chain(&pid);
+    let is_ours = |key: &str| {
+        texts.iter().map(|(ours, _)| ours).chain(numbers().map(|(ours, _)| ours)).any(|ours| *ours == key)
+    };
+    let mut object = Object::default();
+    for (key, value) in extra.iter().filter(|(key, _)| !is_ours(key)) {
+        object.key(key);
+        object.value(value);
+    }
+    for (key, text) in texts {
+        object.key(key);
+        object.text(text);
+    }
+    for (key, number) in numbers() {
+        object.key(key);
+        object.value(&Value::from(*number));
+    }
+    object.end()
+}
+
+/// A JSON object as it is written, without a map of it. Writing to memory does not fail.
+struct Object(Vec<u8>);
+
+impl Default for Object {
+    fn default() -> Self {
+        // As long as most contents are.
+        Self(Vec::with_capacity(192))
+    }
+}
+
+impl Object {
+    fn key(&mut self, key: &str) {
+        self.0.push(if self.0.is_empty() { b'{' } else { b',' });
+        self.text(key);
+        self.0.push(b':');
+    }
+
+    fn text(&mut self, text: &str) {
+        let _ = serde_json::to_writer(&mut self.0, text);
+    }
+
+    fn value(&mut self, value: &Value) {
+        let _ = serde_json::to_writer(&mut self.0, value);
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.0.push(b'}');
+        self.0
+    }
 }
 
 /// The contents as an object, if they are one.
@@ -59,14 +112,18 @@ pub(super) fn uuid(high: u64, low: u64) -> String {
     // Version 4, variant 1: RFC 4122, section 4.4.
     let high = (high & !0xf000) | 0x4000;
     let low = (low & (u64::MAX >> 2)) | (1 << 63);
-    format!(
+    let mut text = String::with_capacity(36);
+    // Writing to memory does not fail.
+    let _ = write!(
+        text,
         "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
         high >> 32,
         (high >> 16) & 0xffff,
         high & 0xffff,
         low >> 48,
         low & 0xffff_ffff_ffff
-    )
+    );
+    text
 }
 
 #[cfg(test)]
@@ -75,18 +132,19 @@ mod tests {
 
     #[test]
     fn the_callers_keys_stay_and_the_reserved_ones_win() {
-        let extra = parse(r#"{"role": "blue", "pid": 1}"#).expect("an object");
-        let data = render(&extra, "nightly \"report\"", "the-id");
+        let extra = parse(r#"{"role": "blue", "pid": 1, "delay": "none"}"#).expect("an object");
+        let data = render(&extra, &[("delay", 7)], "nightly \"report\"", "the-id");
         let Ok(Value::Object(map)) = serde_json::from_slice(&data) else { panic!("not an object") };
         assert_eq!(map.get("role").and_then(Value::as_str), Some("blue"));
         assert_eq!(map.get("desc").and_then(Value::as_str), Some("nightly \"report\""));
+        assert_eq!(map.get("delay").and_then(Value::as_u64), Some(7));
         assert_eq!(map.get("pid").and_then(Value::as_u64), Some(u64::from(std::process::id())));
         assert!(has_id(&data, "the-id") && !has_id(&data, "other") && !has_id(b"", "the-id"));
     }
 
     #[test]
     fn an_id_of_the_callers_stays_and_ours_goes_beside_it() {
-        let data = render(&parse(r#"{"id": "node 7"}"#).expect("an object"), "", "the-id");
+        let data = render(&parse(r#"{"id": "node 7"}"#).expect("an object"), &[], "", "the-id");
         let map = object(&data).expect("an object");
         assert_eq!(map.get("id").and_then(Value::as_str), Some("node 7"));
         assert!(has_id(&data, "the-id") && !has_id(&data, "other"));
@@ -94,7 +152,7 @@ mod tests {
 
     #[test]
     fn an_attempt_id_of_the_callers_does_not_hide_ours() {
-        let data = render(&parse(r#"{"attempt-id": "7"}"#).expect("an object"), "", "the-id");
+        let data = render(&parse(r#"{"attempt-id": "7"}"#).expect("an object"), &[], "", "the-id");
         assert!(has_id(&data, "the-id") && !has_id(&data, "7"));
     }
 

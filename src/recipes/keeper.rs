@@ -192,6 +192,15 @@ impl Kept {
         self.fate.lock().lost.is_none()
     }
 
+    /// Whether it is ours for long enough to be of use; why it was lost, if it was.
+    pub(super) fn is_fresh(&self) -> Result<bool, Loss> {
+        let fate = self.fate.lock();
+        match fate.lost {
+            Some(loss) => Err(loss),
+            None => Ok(self.zk.now() + 4 * SLACK < self.lease_end(&fate)),
+        }
+    }
+
     pub(super) fn is_persistent(&self) -> bool {
         self.node.companion.is_some()
     }
@@ -477,11 +486,7 @@ impl Keeper {
             let changed = kept.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if let Some(loss) = kept.loss() {
-                return Err(loss);
-            }
-            // With enough left to be of use.
-            if kept.zk.now() + 4 * SLACK < kept.valid_until() {
+            if kept.is_fresh()? {
                 return Ok(());
             }
             self.state.lock().wanted = true;

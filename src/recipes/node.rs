@@ -142,23 +142,27 @@ pub(super) enum Removal {
 /// Then the node may be gone, its parent made anew, and the name another's. So a deletion is repeated only after a
 /// look at the czxid, behind a barrier that decides about the one before: a follower that lags would still show
 /// what is gone already. What is ours then goes by nobody's hand but ours.
-pub(super) async fn remove(zk: Arc<dyn Zk>, node: LockNode, doubt: bool) -> Removal {
-    remove_looking(zk, node, doubt, doubt).await
+pub(super) fn remove(zk: Arc<dyn Zk>, node: LockNode, doubt: bool) -> impl Future<Output = Removal> + Send {
+    remove_looking(zk, node, doubt, doubt)
 }
 
 /// The same, where something said that the node may be gone, by another's hand: the look comes first.
-pub(super) async fn remove_if_there(zk: Arc<dyn Zk>, node: LockNode, doubt: bool) -> Removal {
+pub(super) fn remove_if_there(
+    zk: Arc<dyn Zk>,
+    node: LockNode,
+    doubt: bool,
+) -> impl Future<Output = Removal> + Send {
     let look = doubt || !mutated(Mutant::LostNodeByName);
-    remove_looking(zk, node, doubt, look).await
+    remove_looking(zk, node, doubt, look)
 }
 
 async fn remove_looking(zk: Arc<dyn Zk>, node: LockNode, mut doubt: bool, look: bool) -> Removal {
     if let Some(companion) = node.companion.clone() {
-        return persistent::remove(zk, node, companion, doubt).await;
+        return Box::pin(persistent::remove(zk, node, companion, doubt)).await;
     }
     let mut pause = Pause::new();
     loop {
-        let ours = if look || doubt { is_there(&zk, &node).await } else { Ok(true) };
+        let ours = if look || doubt { Box::pin(is_there(&zk, &node)).await } else { Ok(true) };
         let outcome = match ours {
             Ok(true) => zk.delete(&node.path, -1, step(&zk, node.session)).await,
             Ok(false) if doubt => return Removal::Deleted,
@@ -180,7 +184,7 @@ async fn remove_looking(zk: Arc<dyn Zk>, node: LockNode, mut doubt: bool, look: 
             _ if mutated(Mutant::RemovesOnce) => return Removal::Gone,
             code => doubt |= code == Code::OUTCOME_UNKNOWN,
         }
-        pause.rest(&zk).await;
+        Box::pin(pause.rest(&zk)).await;
     }
 }
 

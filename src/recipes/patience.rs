@@ -4,6 +4,7 @@ use crate::error::{Code, Error, Result};
 use crate::mutant::{Mutant, mutated};
 use crate::time::Time;
 use crate::zk::{BoxFuture, Zk};
+use pin_project_lite::pin_project;
 use std::future::{Future, pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -41,6 +42,29 @@ impl Interrupter {
 
     fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+}
+
+pin_project! {
+    /// A step of an acquire. It holds the step once; an `async fn` would hold what it is given twice.
+    #[must_use = "futures do nothing unless they are polled"]
+    pub(super) struct With<'a, W> {
+        patience: Option<&'a mut Patience>,
+        #[pin]
+        work: W,
+    }
+}
+
+impl<W: Future> Future for With<'_, W> {
+    type Output = Result<W::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        match (this.work.poll(cx), this.patience) {
+            (Poll::Ready(result), _) => Poll::Ready(Ok(result)),
+            (Poll::Pending, Some(patience)) => patience.poll_over(cx).map(Err),
+            (Poll::Pending, None) => Poll::Pending,
+        }
     }
 }
 
@@ -121,13 +145,13 @@ impl Patience {
     }
 
     /// What `work` answers, unless patience is over first.
-    pub(super) async fn with<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
-        let mut work = pin!(work);
-        poll_fn(|cx| match work.as_mut().poll(cx) {
-            Poll::Ready(result) => Poll::Ready(Ok(result)),
-            Poll::Pending => self.poll_over(cx).map(Err),
-        })
-        .await
+    pub(super) fn with<W: Future>(&mut self, work: W) -> With<'_, W> {
+        With { patience: Some(self), work }
+    }
+
+    /// The same; a try sees its steps to their end.
+    pub(super) fn with_step<W: Future>(&mut self, try_only: bool, work: W) -> With<'_, W> {
+        With { patience: (!try_only).then_some(self), work }
     }
 
     /// Runs a clean-up that outlives the acquire, and waits for it as long as that is likely to help. Where the acquire

@@ -15,7 +15,7 @@ use super::contender::{LAST_SEQUENCE, LOCK_PREFIX};
 use super::contents;
 use super::keeper::Loss;
 use super::node::{self, LockNode, Pause, Removal, is_passing, step};
-use super::patience::{Interrupter, Patience};
+use super::patience::{Interrupter, Patience, With};
 use crate::acl;
 use crate::client::Client;
 use crate::error::{Code, Error, Result};
@@ -306,8 +306,8 @@ struct Waiting {
 }
 
 impl Waiting {
-    async fn with<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
-        if self.try_only { Ok(work.await) } else { self.patience.with(work).await }
+    fn with<W: Future>(&mut self, work: W) -> With<'_, W> {
+        self.patience.with_step(self.try_only, work)
     }
 }
 
@@ -466,7 +466,7 @@ impl Inner {
         let id = contents::uuid(self.zk.random(), self.zk.random());
         let request = Request::Create {
             path: path::join(&self.queue, &self.options.prefix),
-            data: contents::render(&self.options.contents, description, &id),
+            data: contents::render(&self.options.contents, &[], description, &id),
             acl: self.options.acl.clone(),
             mode: CreateMode::EphemeralSequential,
             ttl_ms: 0,

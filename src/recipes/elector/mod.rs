@@ -344,7 +344,7 @@ impl Inner {
         let mut extra = self.options.contents.clone();
         record::sign(&mut extra, token, &hold.name().unwrap_or_default());
         let id = contents::uuid(zk.random(), zk.random());
-        let data = contents::render(&extra, &self.options.description, &id);
+        let data = contents::render(&extra, &[], &self.options.description, &id);
         let set = MultiOp::SetData { path: self.leader.clone(), data: data.clone(), version: -1 };
         let create = MultiOp::Create {
             path: self.leader.clone(),

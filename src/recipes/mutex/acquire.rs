@@ -3,10 +3,10 @@
 //! A future is as large as the largest of its steps, and thousands may wait: what a step takes is on the heap for as long
 //! as the step takes.
 
-use super::Inner;
 use super::hold::{Held, Hold};
 use super::strict::{Knowledge, Mark, STRICT_KEY};
 use super::turn::Asked;
+use super::{Inner, MutexOptions};
 use crate::client::State;
 use crate::error::{Code, Error, Result};
 use crate::mutant::{Mutant, mutated};
@@ -15,7 +15,7 @@ use crate::proto::{CreateMode, Request, Response};
 use crate::recipes::contender::{self, LOCK_PREFIX};
 use crate::recipes::keeper::{Keeping, Loss, Unfinished};
 use crate::recipes::node::{self, LockNode, Pause, is_passing, step};
-use crate::recipes::patience::Patience;
+use crate::recipes::patience::{Patience, With};
 use crate::recipes::seat::Seat;
 use crate::recipes::{contents, persistent};
 use crate::time::Time;
@@ -25,6 +25,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// An acquire under way. Dropping it cancels the acquire.
@@ -96,8 +97,8 @@ pub(super) struct Waiting {
 
 impl Waiting {
     /// What `work` answers; anything but a try goes on only while its patience lasts.
-    pub(super) async fn with<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
-        if self.try_only { Ok(work.await) } else { self.patience.with(work).await }
+    pub(super) fn with<W: Future>(&mut self, work: W) -> With<'_, W> {
+        self.patience.with_step(self.try_only, work)
     }
 }
 
@@ -304,18 +305,17 @@ impl Inner {
     }
 
     fn contents(&self, description: &str, id: &str) -> Vec<u8> {
-        let mut extra = self.options.contents.clone();
-        if let Some(strict) = self.options.strict {
-            // For waiters in default mode: this holder's going away is no hand-over by itself.
-            let delay = u64::try_from(strict.delay.as_millis()).unwrap_or(u64::MAX);
-            extra.insert(STRICT_KEY.to_owned(), delay.into());
-        }
-        if let Some(persistent) = self.options.persistent {
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let own = match &*self.options {
             // For whoever releases it: so long its owner may believe.
-            let lease = u64::try_from(persistent.lease.as_millis()).unwrap_or(u64::MAX);
-            extra.insert(persistent::LEASE_KEY.to_owned(), lease.into());
-        }
-        contents::render(&extra, description, id)
+            MutexOptions { persistent: Some(persistent), .. } => {
+                Some((persistent::LEASE_KEY, ms(persistent.lease)))
+            }
+            // For waiters in default mode: this holder's going away is no hand-over by itself.
+            MutexOptions { strict: Some(strict), .. } => Some((STRICT_KEY, ms(strict.delay))),
+            _ => None,
+        };
+        contents::render(&self.options.contents, own.as_slice(), description, id)
     }
 
     fn creation(&self, data: Vec<u8>, id: &str) -> Request {

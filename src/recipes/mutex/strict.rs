@@ -69,17 +69,15 @@ pub(super) struct Knowledge {
 }
 
 impl Inner {
-    /// Takes note of what a list says of the path's marker: with the parent's data, if they came with it, or with the
-    /// marker as this handle left it. False if it is to be looked at again.
-    pub(super) async fn learn_from_list(
+    /// Takes note of what a list says of the path's marker by itself, beside the marker as this handle left it. False if
+    /// the parent's data have to be looked at.
+    pub(super) fn learn_from_list(
         &self,
-        waiting: &mut Waiting,
-        own: &LockNode,
         listed: &Stat,
-        (read, recalled): (Option<Data>, Option<Box<Mark>>),
+        recalled: Option<Box<Mark>>,
         is_behind: bool,
         knowledge: &mut Knowledge,
-    ) -> Result<bool, Setback> {
+    ) -> bool {
         let unchanged = |mark: &Mark| {
             (mark.mzxid, mark.marker.parent()) == (listed.mzxid, listed.czxid)
                 || mutated(Mutant::RecallsAnyMarker)
@@ -89,12 +87,10 @@ impl Inner {
             // Others have written since. What it says matters when those before us are gone, and is read then.
             Some(_) if is_behind => knowledge.mark = None,
             // The list says how long the parent's data is: without any there is no marker.
-            _ if read.is_none() && self.options.strict.is_none() && listed.data_length == 0 => {
-                knowledge.mark = None;
-            }
-            _ => return self.learn(waiting, own, read, knowledge).await,
+            None if self.options.strict.is_none() && listed.data_length == 0 => knowledge.mark = None,
+            _ => return false,
         }
-        Ok(true)
+        true
     }
 
     /// Takes note of the path's marker. In strict mode one is made where there is none, and what is
@@ -182,23 +178,23 @@ impl Inner {
         }
     }
 
-    /// Waits as long as a holder may still believe that did not leave cleanly.
+    /// Until when a holder may still believe that did not leave cleanly, if there may be one.
+    pub(super) fn delayed_until(&self, own: &LockNode, seen: Time, knowledge: &Knowledge) -> Option<Time> {
+        let mark = knowledge.mark.as_ref().filter(|_| !mutated(Mutant::NoWaitOut))?;
+        if mark.marker.is_clean_before(own.sequence, &knowledge.outlived) {
+            return None;
+        }
+        let drift = if mutated(Mutant::DriftIgnored) { 0.0 } else { self.options.clock_drift };
+        Some(seen + drifted(mark.marker.delay, drift))
+    }
+
+    /// Waits until then.
     pub(super) async fn wait_out(
         &self,
         waiting: &mut Waiting,
         own: &LockNode,
-        seen: Time,
-        knowledge: &Knowledge,
+        until: Time,
     ) -> Result<(), Setback> {
-        if mutated(Mutant::NoWaitOut) {
-            return Ok(());
-        }
-        let Some(mark) = &knowledge.mark else { return Ok(()) };
-        if mark.marker.is_clean_before(own.sequence, &knowledge.outlived) {
-            return Ok(());
-        }
-        let drift = if mutated(Mutant::DriftIgnored) { 0.0 } else { self.options.clock_drift };
-        let until = seen + drifted(mark.marker.delay, drift);
         log::info!(
             "lock {:?}: not every holder before {} is known to have left cleanly: waiting {} ms",
             self.path,
@@ -247,23 +243,56 @@ pub(super) async fn leave(
     zk: Arc<dyn Zk>,
     parent: String,
     node: LockNode,
+    (mark, reads): (Option<Box<Mark>>, bool),
+    failed: bool,
+    change: impl Fn(Marker) -> Marker + Send,
+) -> (Removal, Option<Box<Mark>>) {
+    let mut unmarked = Unmarked { failed, doubt: false };
+    if mark.is_some() || reads || failed {
+        let leaving = leave_marked(&zk, &parent, &node, (mark, reads), failed, change);
+        unmarked = match Box::pin(leaving).await {
+            Ok(left) => return left,
+            Err(unmarked) => unmarked,
+        };
+    }
+    let removal = if unmarked.failed && !mutated(Mutant::DeletesWhatIsGone) {
+        Box::pin(node::remove_if_there(zk, node, unmarked.doubt)).await
+    } else {
+        node::remove(zk, node, unmarked.doubt).await
+    };
+    (removal, None)
+}
+
+/// A node that could not be removed together with a mark.
+struct Unmarked {
+    /// Whether it may be gone already.
+    failed: bool,
+    /// Whether that may be by our own hand.
+    doubt: bool,
+}
+
+/// The part of [`leave`] that marks.
+async fn leave_marked(
+    zk: &Arc<dyn Zk>,
+    parent: &str,
+    node: &LockNode,
     (mut mark, reads): (Option<Box<Mark>>, bool),
     mut failed: bool,
     change: impl Fn(Marker) -> Marker + Send,
-) -> (Removal, Option<Box<Mark>>) {
+) -> Result<(Removal, Option<Box<Mark>>), Unmarked> {
     let mut reads = reads && mark.is_none();
     let mut doubt = false;
-    let gone = |doubt| (if doubt { Removal::Deleted } else { Removal::Gone }, None);
+    let gone = |doubt| Ok((if doubt { Removal::Deleted } else { Removal::Gone }, None));
     // The transaction knows the node by its name alone.
     if failed && node.companion.is_none() && !mutated(Mutant::LostNodeByName) {
-        match node::is_there(&zk, &node).await {
+        match node::is_there(zk, node).await {
             Ok(true) => {}
             Ok(false) => return gone(false),
-            Err(_) => (mark, reads) = (None, false),
+            Err(_) => return Err(Unmarked { failed, doubt }),
         }
     }
     for _ in 0..MARK_TRIES {
-        if reads && let Ok((data, stat)) = zk.get(&parent, node.step(&zk)).await {
+        if reads && let Ok((data, stat)) = zk.get(parent, node.step(zk)).await {
             // The parent was made anew, without our node.
             let anew = !node::can_be_below(node.czxid, &stat) && !mutated(Mutant::LostNodeByName);
             if anew && node.companion.is_none() {
@@ -275,16 +304,15 @@ pub(super) async fn leave(
         }
         let Some(Mark { marker, version, .. }) = mark.take().map(|mark| *mark) else { break };
         let marker = change(marker);
-        let data = marker.render();
         let mut ops = node.deletions();
-        ops.push(MultiOp::SetData { path: parent.clone(), data, version });
-        match zk.multi(ops, node.step(&zk)).await {
+        ops.push(MultiOp::SetData { path: parent.to_owned(), data: marker.render(), version });
+        match zk.multi(ops, node.step(zk)).await {
             Ok(results) => {
                 let written = match results.last() {
                     Some(MultiResult::SetData { stat }) => Some(Mark::new(marker, stat)),
                     _ => None,
                 };
-                return (Removal::Deleted, written);
+                return Ok((Removal::Deleted, written));
             }
             // Somebody else wrote the marker: once more with what they wrote.
             Err(error) if error.code() == Code::BAD_VERSION => (failed, reads) = (true, true),
@@ -303,10 +331,5 @@ pub(super) async fn leave(
             }
         }
     }
-    let removal = if failed && !mutated(Mutant::DeletesWhatIsGone) {
-        node::remove_if_there(zk, node, doubt).await
-    } else {
-        node::remove(zk, node, doubt).await
-    };
-    (removal, None)
+    Err(Unmarked { failed, doubt })
 }

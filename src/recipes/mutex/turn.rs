@@ -128,9 +128,13 @@ impl Inner {
         waiting.entering = None;
         let keeping = keeping.unwrap_or_else(|| self.keep(own, sent));
         let gone = if mutated(Mutant::DelayFromOwnCreation) { sent } else { gone };
-        Box::pin(self.wait_out(waiting, own, gone, knowledge)).await?;
+        if let Some(until) = self.delayed_until(own, gone, knowledge) {
+            Box::pin(self.wait_out(waiting, own, until)).await?;
+        }
         loop {
-            Box::pin(waiting.with(self.keeper.refresh(&keeping.kept))).await??;
+            if !keeping.kept.is_fresh()? {
+                Box::pin(waiting.with(self.keeper.refresh(&keeping.kept))).await??;
+            }
             if keeping.kept.is_valid() {
                 return Ok(keeping);
             }
@@ -163,9 +167,9 @@ impl Inner {
                     }
                     let place = self.place(&names, own, self.zk.now(), waiting.try_only, knowledge);
                     let is_behind = matches!(&place, Ok(place) if place.before.is_some());
-                    let known = (read, recalled);
-                    let learnt = self.learn_from_list(waiting, own, &listed, known, is_behind, knowledge);
-                    if Box::pin(learnt).await? {
+                    if read.is_none() && self.learn_from_list(&listed, recalled, is_behind, knowledge)
+                        || Box::pin(self.learn(waiting, own, read, knowledge)).await?
+                    {
                         return place;
                     }
                 }
