@@ -18,7 +18,7 @@ CAPI := --features "capi $(FEATURES)"
 ALL := --features capi,tls
 TESTS := --features capi,tls,simulation
 
-.PHONY: help build demo test lint sim nemesis fuzz tsan soak header reference prove bench bench-peers bench-scale install clean
+.PHONY: help build demo test test-python test-go lint sim nemesis fuzz tsan soak header reference prove bench bench-peers bench-scale install clean
 
 help:
 	@echo 'make demo      processes hand a lock back and forth, and take an election over from one that is killed;'
@@ -59,17 +59,22 @@ demo:
 test:
 	@scripts/setup.sh test
 	@scripts/zookeeper-39.sh
-	@$(MAKE) --no-print-directory lint
-	@$(MAKE) --no-print-directory build
+	@# The optimised build leaves a core to the checks for most of its time.
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint build
 	cargo test --locked --no-fail-fast $(ALL) --all-targets
 	cargo test --locked $(ALL) --doc
 	cargo test --locked --package zkhelper-fuzz
 	tests/interop/embedded_clients.sh
-	scripts/python.sh test
-	scripts/go.sh
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-python test-go
 	python3 benches/peers/run.py --smoke --only "zkhelper (C)" "zkhelper (Go)"
 	@# The simulator takes what the nemesis leaves of the machine, which is a fault of its own to that one.
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target sim nemesis SEEDS=200000 MINUTES=5 SEED=1
+
+test-python:
+	scripts/python.sh test
+
+test-go:
+	scripts/go.sh
 
 lint:
 	cargo fmt --all --check

@@ -134,7 +134,8 @@ fn read_history(workers: &[Program]) -> Vec<Held> {
 fn servers_die_and_come_back_under_four_contending_processes() {
     let seconds = match std::env::var("ZKHELPER_CHAOS_SECONDS") {
         Ok(text) => text.parse().expect("a number of seconds"),
-        Err(_) => 120,
+        Err(_) if std::env::var_os("ZKHELPER_PROVE").is_some() => 120,
+        Err(_) => 60,
     };
     let ensemble = Ensemble::three(Flavor::Debian);
     let mut workers = start_workers(&ensemble.connect_string());

@@ -96,7 +96,7 @@ pub unsafe extern "C" fn zkh_mutex_contenders(
         let place = place.ok_or_else(|| bad_argument("contenders is a null pointer"))?;
         let handle = handles::get::<MutexHandle>(mutex.id)?;
         let mutex = handle.mutex.clone();
-        place.set(Box::into_raw(Box::new(handle.on("list contenders").wait(|_| list(mutex))?)));
+        place.set(Box::into_raw(Box::new(handle.on("list contenders").wait_apart(|_| list(mutex))?)));
         Ok(())
     };
     // SAFETY: `err` is null or a place for a pointer.
@@ -139,7 +139,7 @@ pub unsafe extern "C" fn zkh_elector_candidates(
         let place = place.ok_or_else(|| bad_argument("candidates is a null pointer"))?;
         let handle = handles::get::<ElectorHandle>(elector.id)?;
         let mutex = handle.elector.candidates_lock().clone();
-        place.set(Box::into_raw(Box::new(handle.on("list candidates").wait(|_| list(mutex))?)));
+        place.set(Box::into_raw(Box::new(handle.on("list candidates").wait_apart(|_| list(mutex))?)));
         Ok(())
     };
     // SAFETY: `err` is null or a place for a pointer.

@@ -1,6 +1,6 @@
-//! Calls that wait: one way for the blocking and the asynchronous form. The work is a task on the IO
-//! thread; its outcome goes to the thread that waits, or to the callback: on the dispatcher's thread, or on the one
-//! that made the call, if that lingers.
+//! Calls that wait: one way for the blocking and the asynchronous form. A thread that waits does the work's few steps
+//! itself. What has many steps, and what is asynchronous, is a task on the IO thread, whose outcome goes to the thread that
+//! waits, or to the callback: on the dispatcher's thread, or on the one that made the call, if that lingers.
 
 use super::boundary::{self, UserData, may_block, status};
 use super::codes::zkh_status;
@@ -300,8 +300,27 @@ impl On<'_> {
         }));
     }
 
-    /// Does the work, and waits in this thread for its outcome.
+    /// Does the work in this thread, which waits between its steps.
     pub(super) fn wait<T, F>(self, work: impl FnOnce(Cancel) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        may_block()?;
+        let (work, closed) = (work(Cancel(None)), self.gate.closed());
+        let mut outcome = None;
+        let done = async {
+            outcome = Some(tokio::select! {
+                biased;
+                () = closed => Err(freed()),
+                outcome = work => outcome,
+            });
+        };
+        self.zk.wait(pin!(done), None);
+        outcome.unwrap_or_else(|| Err(broke_off())).map_err(|error| error.during(self.doing, self.path))
+    }
+
+    /// The same for work of many steps, which would wake this thread for each of them: it is woken for the outcome alone.
+    pub(super) fn wait_apart<T, F>(self, work: impl FnOnce(Cancel) -> F) -> Result<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
@@ -311,7 +330,7 @@ impl On<'_> {
         self.start(Done::Waiter(waiter), Cancel(None), work);
         let mut outcome = None;
         let done = async { outcome = waited.await.ok() };
-        self.zk.wait(std::pin::pin!(done), None);
+        self.zk.wait(pin!(done), None);
         outcome.unwrap_or_else(|| Err(broke_off()))
     }
 

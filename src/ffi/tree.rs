@@ -49,7 +49,7 @@ fn wait<T: Send + 'static>(client: zkh_client, work: impl FnOnce() -> Result<Wor
     let handle = handles::get::<ClientHandle>(client.id)?;
     let work = work()?;
     let (doing, path, tree) = (work.doing, work.path.clone(), Tree::new(&handle.client));
-    handle.on_path(doing, path.as_deref()).wait(|cancel| work.start(tree, cancel))
+    handle.on_path(doing, path.as_deref()).wait_apart(|cancel| work.start(tree, cancel))
 }
 
 unsafe fn wait_result(

@@ -294,6 +294,57 @@ async fn strict_mode_remembers_no_clean_release_under_a_parent_that_is_gone_nor_
     drop(hold);
 }
 
+/// A parent that was made anew repeats names, and may have another delay, by which the waiter is refused: it leaves what
+/// has its node's name alone.
+#[tokio::test]
+async fn a_waiter_that_comes_back_under_a_new_parent_takes_no_node_of_its_name_for_its_own() {
+    let proxy = Proxy::new(server());
+    // A session that outlasts all of it.
+    let options = Options { session_timeout: TIMEOUT * 5, ..Options::default() };
+    let two = Client::connect(&proxy.address().to_string(), options).await.expect("a connection");
+    let (one, session) = (client().await, two.session().id);
+    let at = path("anew");
+    let names = |client: &Client| {
+        let list = client.zk().children(&at, OpOptions::default());
+        async { list.await.map(|(names, _)| names.len()).unwrap_or_default() }
+    };
+    let hold = lock(&strict(&one, &at, DELAY)).await;
+    let next = strict(&one, &at, DELAY).lock(Some(LIMIT), "next in line");
+    while names(&one).await < 2 {}
+    // The next in line watches its own node; who is behind that does not.
+    let waiting = strict(&two, &at, DELAY).lock(Some(LIMIT), "comes back");
+    while two.watch_count() < 1 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    proxy.refuse(true);
+    proxy.cut_now();
+    // All of it goes, and others, who agree on another delay, make it anew.
+    assert_eq!(code(next.cancel().await), Code::CANCELLED);
+    zkhelper::Tree::new(&one).delete(&at, -1).await.expect("deleted");
+    let three = client().await;
+    let others = [1, 2, 3].map(|_| strict(&three, &at, DELAY * 2));
+    let held = lock(&others[0]).await;
+    let mut behind = Vec::new();
+    for other in &others[1..] {
+        let before = names(&three).await;
+        behind.push(other.lock(Some(LIMIT), "has its name"));
+        while names(&three).await == before {}
+    }
+    proxy.pass();
+    two.zk().sync("/", OpOptions::default()).await.expect("connected again");
+    assert_eq!(two.session().id, session);
+    // It looks again when the node before its own goes, and would delete the last one.
+    let last = behind.pop().expect("two are behind");
+    held.release().await.expect("released");
+    for behind in behind {
+        behind.await.expect("its turn").release().await.expect("released");
+    }
+    let last = last.await.expect("its turn");
+    assert_eq!(code(waiting.await), Code::BAD_ARGUMENT);
+    last.release().await.expect("nobody else has deleted it");
+    drop(hold);
+}
+
 /// Whoever finds somebody before it looks at the marker when they are gone; it marks its going all the same.
 #[tokio::test]
 async fn strict_mode_marks_who_gives_up_also_where_the_marker_was_not_read() {
