@@ -3,6 +3,7 @@
 from html import escape
 from math import log10
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 Costs = dict[str, dict[str, float]]
@@ -24,30 +25,33 @@ UNITS = {
 }
 
 
-def base(costs: Costs) -> tuple[str, float]:
+def base(costs: Costs) -> str:
     """What the ratios are to: the bare protocol, or the quickest peer where there is none."""
     if "raw" in costs:
-        return "raw", costs["raw"]["us"]
+        return "raw"
     peers = {name: cost["us"] for name, cost in costs.items() if not name.startswith("zkhelper")} or {
         name: cost["us"] for name, cost in costs.items()
     }
-    name = min(peers, key=lambda name: peers[name])
-    return name, peers[name]
+    return min(peers, key=lambda name: peers[name])
+
+
+def ratio(rounds: list[dict[str, Any]], others: list[dict[str, Any]]) -> float:
+    """The median of what each round took to that round of another: a machine is not equally quick all the time."""
+    return median(one["us"] / other["us"] for one, other in zip(rounds, others, strict=True))
 
 
 def table(row: str, costs: Costs) -> str:
     if not costs:
         return f"### {TITLES[row]}\n\nnothing was measured\n"
-    name, least = base(costs)
     lines = [
         f"### {TITLES[row]}",
         "",
-        f"| | {UNITS[row]} | × {name} | requests | CPU µs a cycle | threads | peak MiB |",
+        f"| | {UNITS[row]} | × {base(costs)} | requests | CPU µs a cycle | threads | peak MiB |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, cost in sorted(costs.items(), key=lambda item: item[1]["us"]):
         lines.append(
-            f"| {name} | {cost['us']:,.0f} | {cost['us'] / least:.2f} | {cost['requests']:.1f} | "
+            f"| {name} | {cost['us']:,.0f} | {cost['ratio']:.2f} | {cost['requests']:.1f} | "
             f"{cost['cpu_us']:,.0f} | {cost['threads']:.0f} | {cost['mib']:.0f} |"
         )
     return "\n".join(lines) + "\n"

@@ -265,6 +265,7 @@ def compare(server: Server, commands: dict[str, list[str]], row: str, count: int
     }
     for name, costs in medians.items():
         costs["mib"] = memory[name]
+        costs["ratio"] = page.ratio(seen[name], seen[page.base(medians)])
     return medians
 
 

@@ -11,6 +11,10 @@ import page
 import run
 
 
+# What each row is to be compared with.
+WITHOUT = {"strict": "alone", "renewing": "alone", "strict-handoff": "default-handoff"}
+
+
 def costs(server: run.Server, command: list[str], rounds: int) -> dict[str, dict[str, float]]:
     """Each row beside the one without what it has more: they take turns on one worker."""
     rows = {"alone": 300, "strict": 300, "renewing": 300, "default-handoff": 60, "strict-handoff": 60}
@@ -23,7 +27,10 @@ def costs(server: run.Server, command: list[str], rounds: int) -> dict[str, dict
                 seen[row].append(cost)
     worker.end()
     keys = ["us", "requests", "cpu_us"]
-    return {row: {key: statistics.median(cost[key] for cost in all) for key in keys} for row, all in seen.items()}
+    medians = {row: {key: statistics.median(cost[key] for cost in all) for key in keys} for row, all in seen.items()}
+    for row, without in WITHOUT.items():
+        medians[row]["ratio"] = page.ratio(seen[row], seen[without])
+    return medians
 
 
 def waiting(server: run.Server, command: list[str], counts: list[int]) -> list[dict[str, Any]]:
@@ -69,14 +76,13 @@ def elections(server: run.Server, command: list[str], count: int) -> dict[str, A
 def text(results: dict[str, Any]) -> str:
     cost, queue, many, elected = (results[key] for key in ["costs", "waiting", "held", "elections"])
     lines = ["| with | µs | × without | requests |", "| --- | ---: | ---: | ---: |"]
-    for name, row, without in [
-        ("strict mode, lock and unlock", "strict", "alone"),
-        ("renewals every 5 ms, lock and unlock", "renewing", "alone"),
-        ("strict mode, hand-off", "strict-handoff", "default-handoff"),
+    for name, row in [
+        ("strict mode, lock and unlock", "strict"),
+        ("renewals every 5 ms, lock and unlock", "renewing"),
+        ("strict mode, hand-off", "strict-handoff"),
     ]:
-        ratio = cost[row]["us"] / cost[without]["us"]
-        more = f"{cost[row]['requests']:.1f} ({cost[without]['requests']:.1f} without)"
-        lines.append(f"| {name} | {cost[row]['us']:,.0f} | {ratio:.2f} | {more} |")
+        more = f"{cost[row]['requests']:.1f} ({cost[WITHOUT[row]]['requests']:.1f} without)"
+        lines.append(f"| {name} | {cost[row]['us']:,.0f} | {cost[row]['ratio']:.2f} | {more} |")
     lines += ["", "| waiting on one path | bytes each | threads more | hand-off µs |", "| ---: | ---: | ---: | ---: |"]
     for point in queue:
         lines.append(

@@ -52,9 +52,9 @@ static int32_t run(void *user_data, int64_t token)
 {
     struct task *t = user_data;
     int runs, stops;
-    CHANGE(t, t->runs++; t->token = token; runs = t->runs; stops = t->stops);
-    /* The thread is the caller's: what waits is allowed. */
+    /* The thread is the caller's: what waits is allowed. Before anybody hears of the run, who may close the client then. */
     CHECK(zkh_client_wait_connected(t->client, -1, NULL) == ZKH_OK);
+    CHANGE(t, t->runs++; t->token = token; runs = t->runs; stops = t->stops);
     if (runs <= t->failures)
         return ZKH_TASK_FAILED;
     if (t->frees) {
