@@ -10,7 +10,6 @@ from typing import Any
 import page
 import run
 
-
 # What each row is to be compared with.
 WITHOUT = {"strict": "alone", "renewing": "alone", "strict-handoff": "default-handoff"}
 
