@@ -37,7 +37,8 @@ def base(costs: Costs) -> str:
 
 def ratio(rounds: list[dict[str, Any]], others: list[dict[str, Any]]) -> float:
     """The median of what each round took to that round of another: a machine is not equally quick all the time."""
-    return median(one["us"] / other["us"] for one, other in zip(rounds, others, strict=True))
+    ratios: list[float] = [one["us"] / other["us"] for one, other in zip(rounds, others, strict=True)]
+    return median(ratios)
 
 
 def table(row: str, costs: Costs) -> str:

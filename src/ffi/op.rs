@@ -13,6 +13,7 @@ use crate::zk::Zk;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::future::{pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -307,14 +308,23 @@ impl On<'_> {
     {
         may_block()?;
         let (work, closed) = (work(Cancel(None)), self.gate.closed());
-        let mut outcome = None;
-        let done = async {
-            outcome = Some(tokio::select! {
+        let mut work = pin!(async {
+            tokio::select! {
                 biased;
                 () = closed => Err(freed()),
                 outcome = work => outcome,
-            });
-        };
+            }
+        });
+        let mut outcome = None;
+        // What panics ends as a task that does, and whoever carries bytes in this wait goes on.
+        let done = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(result)) => {
+                outcome = Some(result);
+                Poll::Ready(())
+            }
+            Err(_) => Poll::Ready(()),
+        });
         self.zk.wait(pin!(done), None);
         outcome.unwrap_or_else(|| Err(broke_off())).map_err(|error| error.during(self.doing, self.path))
     }

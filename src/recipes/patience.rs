@@ -161,25 +161,25 @@ impl Patience {
         zk: &Arc<dyn Zk>,
         ends: bool,
         work: BoxFuture<T>,
-    ) -> Option<T> {
+    ) {
         if mutated(Mutant::NoCleanUpSuspended) && !zk.session().connected {
-            return None;
+            return;
         }
         if ends {
             self.ends = Box::pin(pending());
         }
         let (done, finished) = oneshot::channel();
         zk.spawn(Box::pin(async move {
-            let _ = done.send(work.await);
+            drop(done.send(work.await));
         }));
         if !zk.session().connected {
-            return None;
+            return;
         }
         let mut ended = pin!(async {
             tokio::select! {
                 biased;
-                result = finished => result.ok(),
-                () = zk.sleep_until(zk.now() + CLEAN_UP_WAIT) => None,
+                _ = finished => {}
+                () = zk.sleep_until(zk.now() + CLEAN_UP_WAIT) => {}
             }
         });
         poll_fn(|cx| {
@@ -187,6 +187,6 @@ impl Patience {
             let _ = self.poll_over(cx);
             ended.as_mut().poll(cx)
         })
-        .await
+        .await;
     }
 }
